@@ -1,0 +1,2 @@
+//! A decoder language model on libtorch.
+pub mod config;

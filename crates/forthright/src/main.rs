@@ -1,0 +1,2 @@
+//! forthright
+fn main() {}
