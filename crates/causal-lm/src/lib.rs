@@ -1,2 +1,19 @@
-//! A decoder language model on libtorch.
+#![doc = include_str!("../README.md")]
+
+pub mod cache;
+pub mod chat;
 pub mod config;
+mod error;
+pub mod generate;
+pub mod gguf;
+mod kernel;
+pub mod lora;
+pub mod model;
+mod pretrained;
+pub mod score;
+pub mod tokenizer;
+pub mod weights;
+
+pub use error::Error;
+pub use model::CausalLm;
+pub use pretrained::{LoadOptions, Pretrained};

@@ -1,2 +1,47 @@
-//! forthright
-fn main() {}
+#![doc = include_str!("../README.md")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its user")]
+
+#[cfg(feature = "lm")]
+mod lm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Reinforcement learning and measurement for reasoning models.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    system: System,
+}
+
+#[derive(Subcommand)]
+enum System {
+    /// Language models: look into them, generate, score, convert
+    #[cfg(feature = "lm")]
+    Lm(lm::Lm),
+}
+
+fn main() -> ExitCode {
+    #[cfg(feature = "lm")]
+    rl_core::openmp::ensure();
+    let result: anyhow::Result<()> = match Cli::parse().system {
+        #[cfg(feature = "lm")]
+        System::Lm(command) => command.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whoever read our output has seen enough.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
+    error.chain().any(|e| e.downcast_ref().is_some_and(broken))
+}

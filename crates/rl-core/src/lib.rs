@@ -1,1 +1,4 @@
-//! rl-core
+#![doc = include_str!("../README.md")]
+
+pub mod openmp;
+pub mod seed;

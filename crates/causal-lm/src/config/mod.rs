@@ -3,7 +3,14 @@
 //! [`ModelConfig`] has no optional field whose absence must be interpreted later: the readers of
 //! `config.json` and of GGUF metadata resolve every default, and refuse what they do not know.
 
+mod gguf;
+mod hf;
+
+pub use gguf::from_gguf;
+pub use hf::{from_hf, parse_hf};
 use serde::{Deserialize, Serialize};
+
+use crate::Error;
 
 /// Architecture family, named as in `config.json`'s `model_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -132,6 +139,16 @@ pub struct Rope {
     pub scaling: RopeScaling,
 }
 
+impl Rope {
+    /// Factor on cosine and sine; 1 without `YaRN`.
+    pub fn amplitude(&self) -> f64 {
+        match self.scaling {
+            RopeScaling::Yarn { attention_factor, .. } => attention_factor,
+            _ => 1.0,
+        }
+    }
+}
+
 /// What one block's attention can see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Window {
@@ -143,6 +160,7 @@ pub enum Window {
 
 /// Everything that decides which function the weights compute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "which biases exist are independent facts")]
 pub struct ModelConfig {
     /// Architecture family.
     pub family: Family,
@@ -192,4 +210,63 @@ pub struct ModelConfig {
     pub eos: Vec<u32>,
     /// Padding token, if the model declares one.
     pub pad: Option<u32>,
+}
+
+/// Largest sizes that are believed; beyond them lie only mistakes and overflow.
+const MAX_SIZE: usize = 1 << 24;
+const MAX_LAYERS: usize = 4096;
+
+impl ModelConfig {
+    /// Width of the sliding windows, if some blocks have one.
+    pub fn sliding_width(&self) -> Option<usize> {
+        self.windows.iter().find_map(|w| match w {
+            Window::Sliding(width) => Some(*width),
+            Window::Full => None,
+        })
+    }
+
+    /// Checks that sizes are possible and fit together; `file` names their origin in errors.
+    ///
+    /// # Errors
+    /// [`Error::Format`] naming the field.
+    pub fn validate(&self, file: &str) -> Result<(), Error> {
+        let bad = |field: &str, expected: String, found: usize| {
+            Err(Error::format(file, field, expected, found.to_string()))
+        };
+        for (field, value) in [
+            ("vocab_size", self.vocab),
+            ("hidden_size", self.hidden),
+            ("intermediate_size", self.intermediate),
+            ("num_attention_heads", self.num_heads),
+            ("num_key_value_heads", self.num_kv_heads),
+            ("head_dim", self.head_dim),
+            ("max_position_embeddings", self.max_context),
+        ] {
+            if value == 0 || value > MAX_SIZE {
+                return bad(field, format!("1 to {MAX_SIZE}"), value);
+            }
+        }
+        if self.num_layers == 0 || self.num_layers > MAX_LAYERS {
+            return bad("num_hidden_layers", format!("1 to {MAX_LAYERS}"), self.num_layers);
+        }
+        if !self.num_heads.is_multiple_of(self.num_kv_heads) {
+            let expected = format!("a divisor of the {} query heads", self.num_heads);
+            return bad("num_key_value_heads", expected, self.num_kv_heads);
+        }
+        let rotary = self.rope.rotary_dim;
+        if rotary == 0 || !rotary.is_multiple_of(2) || rotary > self.head_dim {
+            let expected = format!("an even number up to the head size {}", self.head_dim);
+            return bad("rotary dimensions", expected, rotary);
+        }
+        if self.windows.len() != self.num_layers {
+            return bad("layer_types", format!("{} entries", self.num_layers), self.windows.len());
+        }
+        match self.bos.iter().chain(&self.eos).chain(&self.pad).find(|&&t| t as usize >= self.vocab)
+        {
+            Some(&token) => {
+                bad("special token ids", format!("below {}", self.vocab), token as usize)
+            }
+            None => Ok(()),
+        }
+    }
 }

@@ -1,0 +1,237 @@
+//! Low-rank adapters: `y = x Wᵀ + s (x Aᵀ) Bᵀ` beside chosen matrices, which stay as they are.
+//!
+//! Source: arXiv 2106.09685, §4.1.
+
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{Rng as _, SeedableRng as _},
+};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use crate::{
+    Error,
+    config::{Mlp, ModelConfig},
+};
+
+/// A matrix that can be adapted, by its published name in the Llama family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// Queries.
+    QProj,
+    /// Keys.
+    KProj,
+    /// Values.
+    VProj,
+    /// Output of attention.
+    OProj,
+    /// Gate of the feed-forward part.
+    GateProj,
+    /// Way up of the feed-forward part.
+    UpProj,
+    /// Way down of the feed-forward part.
+    DownProj,
+}
+
+/// Size and place of an adapter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoraConfig {
+    /// Rows of A, columns of B.
+    pub rank: usize,
+    /// The product is scaled by `alpha / rank`.
+    pub alpha: f64,
+    /// Matrices that are adapted, in every block.
+    pub targets: Vec<Target>,
+}
+
+impl Default for LoraConfig {
+    /// Rank 16 with scale 2 on all matrices of a block.
+    fn default() -> Self {
+        use Target::{DownProj, GateProj, KProj, OProj, QProj, UpProj, VProj};
+        let targets = vec![QProj, KProj, VProj, OProj, GateProj, UpProj, DownProj];
+        Self { rank: 16, alpha: 32.0, targets }
+    }
+}
+
+/// The low-rank addition to one matrix.
+#[derive(Debug)]
+pub struct Pair {
+    /// `[rank, in]`, f32.
+    pub a: Tensor,
+    /// `[out, rank]`, f32.
+    pub b: Tensor,
+    /// Factor on the product.
+    pub scale: f64,
+}
+
+impl Pair {
+    /// `s (x Aᵀ) Bᵀ` in the type of `x: [.., in]`.
+    pub fn delta(&self, x: &Tensor) -> Tensor {
+        let kind = x.kind();
+        let low = x.linear::<&Tensor>(&self.a.to_kind(kind), None); // [.., rank]
+        low.linear::<&Tensor>(&self.b.to_kind(kind), None) * self.scale
+    }
+
+    fn shallow_clone(&self) -> Self {
+        Self { a: self.a.shallow_clone(), b: self.b.shallow_clone(), scale: self.scale }
+    }
+}
+
+/// The adapted matrices of one block.
+#[derive(Debug, Default)]
+pub struct LayerLora {
+    /// Queries.
+    pub q: Option<Pair>,
+    /// Keys.
+    pub k: Option<Pair>,
+    /// Values.
+    pub v: Option<Pair>,
+    /// Output of attention.
+    pub o: Option<Pair>,
+    /// Gate.
+    pub gate: Option<Pair>,
+    /// Up.
+    pub up: Option<Pair>,
+    /// Down.
+    pub down: Option<Pair>,
+}
+
+impl LayerLora {
+    fn slots(&self) -> [(Target, &Option<Pair>); 7] {
+        [
+            (Target::QProj, &self.q),
+            (Target::KProj, &self.k),
+            (Target::VProj, &self.v),
+            (Target::OProj, &self.o),
+            (Target::GateProj, &self.gate),
+            (Target::UpProj, &self.up),
+            (Target::DownProj, &self.down),
+        ]
+    }
+
+    fn from_slots(mut pair: impl FnMut(Target) -> Option<Pair>) -> Self {
+        Self {
+            q: pair(Target::QProj),
+            k: pair(Target::KProj),
+            v: pair(Target::VProj),
+            o: pair(Target::OProj),
+            gate: pair(Target::GateProj),
+            up: pair(Target::UpProj),
+            down: pair(Target::DownProj),
+        }
+    }
+}
+
+/// An adapter for every block of a model.
+#[derive(Debug)]
+pub struct LoraAdapter {
+    layers: Vec<LayerLora>,
+}
+
+impl LoraAdapter {
+    /// An adapter that changes nothing yet: A is uniform in ±1/√in from the stream of its place, B
+    /// is zero.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a rank of 0, no targets, or a gate where the model has none.
+    pub fn new(model: &ModelConfig, config: &LoraConfig, seed: u64) -> Result<Self, Error> {
+        let bad = |name: &str, expected: &str, found: String| {
+            Err(Error::Setting { name: name.into(), expected: expected.into(), found })
+        };
+        if config.rank == 0 {
+            return bad("rank", "at least 1", "0".into());
+        }
+        if config.targets.is_empty() {
+            return bad("targets", "at least one matrix", "none".into());
+        }
+        if model.mlp == Mlp::Plain && config.targets.contains(&Target::GateProj) {
+            return bad("targets", "matrices that the model has", "gate_proj".into());
+        }
+        let scale = config.alpha / config.rank as f64;
+        let layer = |index: usize| {
+            LayerLora::from_slots(|target| {
+                config.targets.contains(&target).then(|| {
+                    let [out, input] = shape(model, target);
+                    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+                    rng.set_stream(index as u64 * 8 + target as u64);
+                    let bound = 1.0 / (input as f32).sqrt();
+                    let values: Vec<f32> = (0..config.rank * input)
+                        .map(|_| (rng.next_u32() as f32 / u32::MAX as f32 * 2.0 - 1.0) * bound)
+                        .collect();
+                    let a = Tensor::from_slice(&values).view([config.rank as i64, input as i64]);
+                    let b =
+                        Tensor::zeros([out as i64, config.rank as i64], (Kind::Float, Device::Cpu));
+                    Pair { a, b, scale }
+                })
+            })
+        };
+        Ok(Self { layers: (0..model.num_layers).map(layer).collect() })
+    }
+
+    /// The adapted matrices of block `index`.
+    pub fn layer(&self, index: usize) -> &LayerLora {
+        &self.layers[index]
+    }
+
+    /// Everything that is trained: block by block, A before B.
+    pub fn parameters(&self) -> Vec<&Tensor> {
+        let pairs = self.layers.iter().flat_map(|l| l.slots().map(|(_, p)| p));
+        pairs.flatten().flat_map(|p| [&p.a, &p.b]).collect()
+    }
+
+    /// Checks that the adapter fits a model.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] naming block and matrix.
+    pub fn check(&self, model: &ModelConfig) -> Result<(), Error> {
+        if self.layers.len() != model.num_layers {
+            return Err(Error::Shape {
+                what: "blocks of the adapter".into(),
+                expected: model.num_layers.to_string(),
+                found: self.layers.len().to_string(),
+            });
+        }
+        for (index, layer) in self.layers.iter().enumerate() {
+            for (target, pair) in layer.slots() {
+                let Some(pair) = pair else { continue };
+                let [out, input] = shape(model, target);
+                let (a, b) = (pair.a.size(), pair.b.size());
+                if a.len() != 2 || b != [out as i64, a[0]] || a[1] != input as i64 {
+                    return Err(Error::Shape {
+                        what: format!("adapter of {target:?} in block {index}"),
+                        expected: format!("A [rank, {input}] and B [{out}, rank]"),
+                        found: format!("{a:?} and {b:?}"),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Another handle on the same tensors.
+    #[must_use]
+    pub fn shallow_clone(&self) -> Self {
+        let clone = |layer: &LayerLora| {
+            let slots = layer.slots();
+            LayerLora::from_slots(|target| {
+                slots[target as usize].1.as_ref().map(Pair::shallow_clone)
+            })
+        };
+        Self { layers: self.layers.iter().map(clone).collect() }
+    }
+}
+
+/// `[out, in]` of a matrix.
+fn shape(model: &ModelConfig, target: Target) -> [usize; 2] {
+    let (hidden, wide) = (model.hidden, model.intermediate);
+    let (q_dim, kv_dim) = (model.num_heads * model.head_dim, model.num_kv_heads * model.head_dim);
+    match target {
+        Target::QProj => [q_dim, hidden],
+        Target::KProj | Target::VProj => [kv_dim, hidden],
+        Target::OProj => [hidden, q_dim],
+        Target::GateProj | Target::UpProj => [wide, hidden],
+        Target::DownProj => [hidden, wide],
+    }
+}

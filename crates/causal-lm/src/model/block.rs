@@ -1,0 +1,168 @@
+//! One transformer block.
+
+use tch::Tensor;
+
+use super::{
+    attention::{Attention, LayerCache},
+    linear::Linear,
+    norm::NormLayer,
+    plan::Plan,
+};
+use crate::{
+    config::{Activation, Mlp, Residual, Window},
+    kernel::silu_mul,
+    lora::LayerLora,
+};
+
+/// The residual stream, and what the last branch has yet to add to it.
+///
+/// The addition is left to the next norm, which can do both in one pass.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) x: Tensor,
+    pub(crate) pending: Option<Tensor>,
+}
+
+impl Stream {
+    /// The stream, and its norm.
+    pub(crate) fn norm(self, norm: &NormLayer) -> (Tensor, Tensor) {
+        norm.add_forward(self.x, self.pending.as_ref())
+    }
+
+    /// The stream, all branches added.
+    pub(crate) fn sum(self) -> Tensor {
+        match self.pending {
+            Some(pending) => self.x + pending,
+            None => self.x,
+        }
+    }
+}
+
+/// The feed-forward part of a block.
+#[derive(Debug)]
+pub struct FeedForward {
+    /// Rows of the gate, then of up; only up where there is no gate.
+    pub up: Linear,
+    /// Back to the residual stream.
+    pub down: Linear,
+    pub(crate) mlp: Mlp,
+    pub(crate) activation: Activation,
+}
+
+impl FeedForward {
+    fn forward(&self, x: &Tensor, lora: Option<&LayerLora>) -> Tensor {
+        let wide = self.up.forward(x);
+        let plain_halves = lora.is_none_or(|l| l.gate.is_none() && l.up.is_none());
+        let fused = match (self.mlp, self.activation) {
+            (Mlp::Gated, Activation::Silu) if plain_halves => silu_mul(&wide),
+            _ => None,
+        };
+        let inner = match self.mlp {
+            _ if let Some(inner) = fused => inner,
+            Mlp::Gated => {
+                let mut halves = wide.chunk(2, -1);
+                if let Some(lora) = lora {
+                    for (half, pair) in halves.iter_mut().zip([&lora.gate, &lora.up]) {
+                        if let Some(pair) = pair {
+                            *half = &*half + pair.delta(x);
+                        }
+                    }
+                }
+                self.activate(&halves[0]) * &halves[1]
+            }
+            Mlp::Plain => match lora.and_then(|l| l.up.as_ref()) {
+                Some(pair) => self.activate(&(wide + pair.delta(x))),
+                None => self.activate(&wide),
+            },
+        };
+        let out = self.down.forward(&inner);
+        match lora.and_then(|l| l.down.as_ref()) {
+            Some(pair) => out + pair.delta(&inner),
+            None => out,
+        }
+    }
+
+    fn activate(&self, x: &Tensor) -> Tensor {
+        match self.activation {
+            Activation::Silu => x.silu(),
+            Activation::Gelu => x.gelu("none"),
+            Activation::GeluTanh => x.gelu("tanh"),
+        }
+    }
+}
+
+/// Attention and feed-forward part with their norms.
+#[derive(Debug)]
+pub struct Block {
+    /// First norm: before attention, or after it in a post-norm block.
+    pub attention_norm: NormLayer,
+    /// Attention.
+    pub attention: Attention,
+    /// Second norm: before the feed-forward part, or after it in a post-norm block.
+    pub feed_forward_norm: NormLayer,
+    /// Feed-forward part.
+    pub feed_forward: FeedForward,
+    pub(crate) residual: Residual,
+    pub(crate) window: Window,
+}
+
+impl Block {
+    /// The residual stream after this block.
+    pub(crate) fn forward(
+        &self,
+        stream: Stream,
+        plan: &Plan,
+        cache: Option<LayerCache<'_>>,
+        lora: Option<&LayerLora>,
+    ) -> Stream {
+        let attend = |x: &Tensor| self.attention.forward(x, plan, self.window, cache, lora);
+        let feed = |x: &Tensor| self.feed_forward.forward(x, lora);
+        let (first, second) = (&self.attention_norm, &self.feed_forward_norm);
+        match self.residual {
+            Residual::PreNorm | Residual::Sequential => {
+                let (x, normed) = stream.norm(first);
+                let (x, normed) = Stream { x, pending: Some(attend(&normed)) }.norm(second);
+                Stream { x, pending: Some(feed(&normed)) }
+            }
+            Residual::PostNorm => {
+                let x = stream.sum();
+                let x = &x + first.forward(&attend(&x));
+                let branch = second.forward(&feed(&x));
+                Stream { x, pending: Some(branch) }
+            }
+            Residual::Parallel => {
+                let x = stream.sum();
+                let branches = attend(&first.forward(&x)) + feed(&second.forward(&x));
+                Stream { x, pending: Some(branches) }
+            }
+        }
+    }
+
+    pub(crate) fn shallow_clone(&self) -> Self {
+        Self {
+            attention_norm: self.attention_norm.shallow_clone(),
+            attention: self.attention.shallow_clone(),
+            feed_forward_norm: self.feed_forward_norm.shallow_clone(),
+            feed_forward: FeedForward {
+                up: self.feed_forward.up.shallow_clone(),
+                down: self.feed_forward.down.shallow_clone(),
+                mlp: self.feed_forward.mlp,
+                activation: self.feed_forward.activation,
+            },
+            residual: self.residual,
+            window: self.window,
+        }
+    }
+
+    /// Every trainable tensor of the block.
+    pub(crate) fn parameters(&self) -> Vec<&Tensor> {
+        let mut out: Vec<&Tensor> = self.attention_norm.parameters().collect();
+        out.extend(self.attention.qkv.parameters());
+        out.extend(self.attention.out.parameters());
+        out.extend(self.attention.qk_norm.iter().flatten().flat_map(NormLayer::parameters));
+        out.extend(self.feed_forward_norm.parameters());
+        out.extend(self.feed_forward.up.parameters());
+        out.extend(self.feed_forward.down.parameters());
+        out
+    }
+}

@@ -1,0 +1,61 @@
+//! A matrix with an optional bias, applied to the last dimension.
+
+use tch::Tensor;
+
+use crate::kernel::PackedMatrix;
+
+/// `y = x Wᵀ + b`.
+#[derive(Debug)]
+pub struct Linear {
+    /// `[out, in]`.
+    pub weight: Tensor,
+    /// `[out]`.
+    pub bias: Option<Tensor>,
+    /// The weight once more, arranged for products of few rows without gradient.
+    packed: Option<PackedMatrix>,
+}
+
+impl Linear {
+    /// A map of these tensors.
+    pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self { weight, bias, packed: None }
+    }
+
+    /// Applies the map to `x: [.., in]`, giving `[.., out]`.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        match self.packed.as_ref().and_then(|p| p.apply(x, false)) {
+            None => x.linear(&self.weight, self.bias.as_ref()),
+            Some(y) => match &self.bias {
+                None => y,
+                Some(bias) => y + bias,
+            },
+        }
+    }
+
+    /// Arranges the weight for decoding, if this machine has a kernel for it.
+    ///
+    /// Later changes of the weight do not reach the arranged copy.
+    pub fn pack(&mut self) {
+        self.packed = PackedMatrix::pack(&self.weight);
+    }
+
+    /// Another handle on the same storage.
+    #[must_use]
+    pub fn shallow_clone(&self) -> Self {
+        Self {
+            weight: self.weight.shallow_clone(),
+            bias: self.bias.as_ref().map(Tensor::shallow_clone),
+            packed: self.packed.as_ref().map(PackedMatrix::shallow_clone),
+        }
+    }
+
+    /// The tensors a full fine-tuning trains: the weight, then the bias.
+    pub fn parameters(&self) -> impl Iterator<Item = &Tensor> {
+        std::iter::once(&self.weight).chain(self.bias.as_ref())
+    }
+
+    /// Number of outputs.
+    pub fn out_dim(&self) -> i64 {
+        self.weight.size()[0]
+    }
+}

@@ -1,0 +1,246 @@
+//! The decoder: blocks, forward passes, and the way from and to published tensors.
+
+mod attention;
+mod block;
+mod build;
+mod linear;
+mod norm;
+mod plan;
+mod rope;
+
+pub use attention::Attention;
+pub(crate) use attention::LayerCache;
+use block::Stream;
+pub use block::{Block, FeedForward};
+pub(crate) use build::published_shapes;
+pub use linear::Linear;
+pub use norm::NormLayer;
+pub use plan::{Layout, Plan};
+pub use rope::{Rotation, frequencies};
+use tch::{Device, Kind, Tensor};
+
+use crate::{Error, cache::KvCache, config::ModelConfig, kernel::PackedMatrix, lora::LoraAdapter};
+
+/// A decoder language model: base weights, and an adapter if one is switched on.
+///
+/// Cloning with [`CausalLm::shallow_clone`], [`CausalLm::with_adapter`] or [`CausalLm::base`] is
+/// cheap and shares the weights, so a policy and its frozen reference need them only once.
+#[derive(Debug)]
+pub struct CausalLm {
+    config: ModelConfig,
+    /// `[vocab, hidden]`.
+    embedding: Tensor,
+    blocks: Vec<Block>,
+    final_norm: NormLayer,
+    /// `[vocab, hidden]`; absent where the embedding is the head.
+    head: Option<Tensor>,
+    packed_head: Option<PackedMatrix>,
+    adapter: Option<LoraAdapter>,
+}
+
+impl CausalLm {
+    /// What the model is made of.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Type of the weights.
+    pub fn kind(&self) -> Kind {
+        self.embedding.kind()
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> Device {
+        self.embedding.device()
+    }
+
+    /// The blocks, first to last.
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// The norm before the head.
+    pub fn final_norm(&self) -> &NormLayer {
+        &self.final_norm
+    }
+
+    /// The output head, `[vocab, hidden]`: the embedding itself where they are tied.
+    pub fn head(&self) -> &Tensor {
+        self.head.as_ref().unwrap_or(&self.embedding)
+    }
+
+    /// The input embedding, `[vocab, hidden]`.
+    pub fn embedding(&self) -> &Tensor {
+        &self.embedding
+    }
+
+    /// The adapter that is switched on.
+    pub fn adapter(&self) -> Option<&LoraAdapter> {
+        self.adapter.as_ref()
+    }
+
+    /// Another handle on the same weights and adapter.
+    #[must_use]
+    pub fn shallow_clone(&self) -> Self {
+        let mut clone = self.base();
+        clone.adapter = self.adapter.as_ref().map(LoraAdapter::shallow_clone);
+        clone
+    }
+
+    /// The same weights without an adapter.
+    #[must_use]
+    pub fn base(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            embedding: self.embedding.shallow_clone(),
+            blocks: self.blocks.iter().map(Block::shallow_clone).collect(),
+            final_norm: self.final_norm.shallow_clone(),
+            head: self.head.as_ref().map(Tensor::shallow_clone),
+            packed_head: self.packed_head.as_ref().map(PackedMatrix::shallow_clone),
+            adapter: None,
+        }
+    }
+
+    /// The same weights with `adapter` switched on, or with none.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the adapter was made for another model.
+    pub fn with_adapter(&self, adapter: Option<LoraAdapter>) -> Result<Self, Error> {
+        if let Some(adapter) = &adapter {
+            adapter.check(&self.config)?;
+        }
+        let mut clone = self.base();
+        clone.adapter = adapter;
+        Ok(clone)
+    }
+
+    /// The same model with its matrices arranged a second time for products of few rows, which makes
+    /// decoding two to three times as fast and takes as much memory again.
+    ///
+    /// For inference: later changes of the weights do not reach the arranged copies. An adapter is
+    /// applied as it is.
+    #[must_use]
+    pub fn packed(&self) -> Self {
+        let mut packed = self.shallow_clone();
+        for block in &mut packed.blocks {
+            block.attention.qkv.pack();
+            block.attention.out.pack();
+            block.feed_forward.up.pack();
+            block.feed_forward.down.pack();
+            block.attention_norm = block.attention_norm.detach();
+            block.feed_forward_norm = block.feed_forward_norm.detach();
+        }
+        packed.embedding = packed.embedding.detach();
+        packed.final_norm = packed.final_norm.detach();
+        packed.packed_head = PackedMatrix::pack(self.head());
+        packed
+    }
+
+    /// Number of weights, a tied head counted once.
+    pub fn num_parameters(&self) -> usize {
+        self.parameters().iter().map(|t| t.numel()).sum()
+    }
+
+    /// Every tensor of the base weights, in the order of the forward pass.
+    pub fn parameters(&self) -> Vec<&Tensor> {
+        let mut out = vec![&self.embedding];
+        out.extend(self.blocks.iter().flat_map(Block::parameters));
+        out.extend(self.final_norm.parameters());
+        out.extend(&self.head);
+        out
+    }
+
+    /// Hidden states after the final norm, for a whole batch from its first token on.
+    ///
+    /// Differentiable in every tensor that requires a gradient. What stands at padding positions is
+    /// unspecified but finite.
+    ///
+    /// # Shapes
+    /// - `input_ids`: `[batch, seq]`, integers
+    /// - returns: `[batch, seq, hidden]`
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `input_ids` is not a matrix, is empty, is longer than the context, or
+    /// does not fit `layout`.
+    pub fn hidden(&self, input_ids: &Tensor, layout: &Layout) -> Result<Tensor, Error> {
+        let [batch, seq] = self.check_ids(input_ids)?;
+        layout.validate(batch, seq)?;
+        let plan = Plan::of_batch(&self.config, layout, seq, self.kind(), self.device());
+        Ok(self.run(input_ids, &plan, None))
+    }
+
+    /// Hidden states of `input_ids: [batch, new]` after those in `cache`, which grows by `new`.
+    ///
+    /// An empty cache makes this the prefill: rows are then padded on the left as the cache says.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the batch is not the cache's or there is no room left.
+    pub fn hidden_cached(&self, input_ids: &Tensor, cache: &mut KvCache) -> Result<Tensor, Error> {
+        let [batch, new] = self.check_ids(input_ids)?;
+        if batch != cache.batch() || cache.len() + new > cache.capacity() {
+            return Err(Error::Shape {
+                what: "tokens to append to the cache".into(),
+                expected: format!(
+                    "{} rows, at most {} tokens",
+                    cache.batch(),
+                    cache.capacity() - cache.len()
+                ),
+                found: format!("{batch} rows, {new} tokens"),
+            });
+        }
+        let plan = if cache.is_empty() {
+            let lengths: Vec<usize> =
+                cache.starts().iter().map(|&s| new.saturating_sub(s as usize)).collect();
+            let layout = Layout::LeftPadded(lengths);
+            layout.validate(batch, new)?;
+            Plan::of_batch(&self.config, &layout, new, self.kind(), self.device())
+        } else {
+            Plan::after_cache(&self.config, cache, new as i64, self.kind(), self.device())
+        };
+        let hidden = self.run(input_ids, &plan, Some(cache));
+        cache.advance(new);
+        Ok(hidden)
+    }
+
+    /// Logits of hidden states, in f32.
+    ///
+    /// # Shapes
+    /// - `hidden`: `[.., hidden]`
+    /// - returns: `[.., vocab]`
+    pub fn logits(&self, hidden: &Tensor) -> Tensor {
+        match self.packed_head.as_ref().and_then(|p| p.apply(hidden, true)) {
+            Some(logits) => logits,
+            None => hidden.linear::<&Tensor>(self.head(), None).to_kind(Kind::Float),
+        }
+    }
+
+    /// The embedded tokens: the residual stream before the first block.
+    pub fn embed(&self, input_ids: &Tensor) -> Tensor {
+        Tensor::embedding(&self.embedding, input_ids, -1, false, false)
+    }
+
+    fn run(&self, input_ids: &Tensor, plan: &Plan, cache: Option<&KvCache>) -> Tensor {
+        let mut stream = Stream { x: self.embed(input_ids), pending: None };
+        for (i, block) in self.blocks.iter().enumerate() {
+            let lora = self.adapter.as_ref().map(|a| a.layer(i));
+            stream = block.forward(stream, plan, cache.map(|c| c.layer(i)), lora);
+        }
+        stream.norm(&self.final_norm).1
+    }
+
+    fn check_ids(&self, input_ids: &Tensor) -> Result<[usize; 2], Error> {
+        let bad = |expected: &str, found: String| {
+            Err(Error::Shape { what: "input_ids".into(), expected: expected.into(), found })
+        };
+        match input_ids.size()[..] {
+            [batch, seq] if batch > 0 && seq > 0 => {
+                if seq as usize > self.config.max_context {
+                    let expected = format!("at most {} tokens a row", self.config.max_context);
+                    return bad(&expected, seq.to_string());
+                }
+                Ok([batch as usize, seq as usize])
+            }
+            ref size => bad("[batch, seq], neither zero", format!("{size:?}")),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Text to token ids and back.
+
+mod gguf;
+
+use std::path::Path;
+
+use crate::{Error, gguf::Gguf};
+
+/// A tokenizer, read from `tokenizer.json` or built from GGUF metadata.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    /// Where it came from, for messages.
+    file: String,
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Tokenizer`].
+    pub fn from_file(path: &Path) -> Result<Self, Error> {
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        Self::from_bytes(&bytes, &path.display().to_string())
+    }
+
+    /// Builds the tokenizer that a GGUF file describes.
+    ///
+    /// # Errors
+    /// [`Error::Format`] naming the metadata key, or [`Error::Tokenizer`].
+    pub fn from_gguf(file: &Gguf) -> Result<Self, Error> {
+        let json = gguf::tokenizer_json(file)?;
+        Self::from_bytes(json.to_string().as_bytes(), &file.path().display().to_string())
+    }
+
+    /// Parses the content of a `tokenizer.json`; `file` names it in errors.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`].
+    pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self, Error> {
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| failed(file, &*e))?;
+        // Published files may ask for truncation or padding; batches are ours to lay out.
+        let plain = inner.with_truncation(None).map_err(|e| failed(file, &*e)).map(|_| ());
+        plain?;
+        inner.with_padding(None);
+        Ok(Self { inner, file: file.to_owned() })
+    }
+
+    /// Ids of a text. Special tokens written in it are recognized; none is added.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] for text that the tokenizer has no tokens for.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
+        let encoding = self.inner.encode_fast(text, false).map_err(|e| failed(&self.file, &*e))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Ids of a text with what the tokenizer itself puts around it, such as a beginning-of-sequence
+    /// token.
+    ///
+    /// # Errors
+    /// As for [`Tokenizer::encode`].
+    pub fn encode_with_special_tokens(&self, text: &str) -> Result<Vec<u32>, Error> {
+        let encoding = self.inner.encode_fast(text, true).map_err(|e| failed(&self.file, &*e))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Text of ids, special tokens written out.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] if the decoder refuses the tokens.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, Error> {
+        self.inner.decode(ids, false).map_err(|e| failed(&self.file, &*e))
+    }
+
+    /// Text of ids without special tokens.
+    ///
+    /// # Errors
+    /// As for [`Tokenizer::decode`].
+    pub fn decode_text(&self, ids: &[u32]) -> Result<String, Error> {
+        self.inner.decode(ids, true).map_err(|e| failed(&self.file, &*e))
+    }
+
+    /// A decoder of ids that arrive one by one; special tokens are left out.
+    pub fn stream(&self) -> TextStream<'_> {
+        TextStream { tokenizer: self, ids: Vec::new(), from: 0, shown: 0 }
+    }
+
+    /// Number of tokens, special ones included.
+    pub fn vocab(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    /// Id of a token by its exact spelling in the vocabulary.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// Spelling of a token in the vocabulary.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// The content of a `tokenizer.json` that other tools open.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] if it cannot be written as JSON.
+    pub fn to_json(&self) -> Result<String, Error> {
+        self.inner.to_string(false).map_err(|e| failed(&self.file, &*e))
+    }
+}
+
+fn failed(file: &str, error: &(dyn std::error::Error + 'static)) -> Error {
+    Error::Tokenizer { file: file.to_owned(), message: error.to_string() }
+}
+
+/// How many bytes of an incomplete character can stand at the end of a text.
+const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
+
+/// Tokens that may share a character with what follows; older ones are settled.
+const MAX_PENDING: usize = 16;
+
+/// Decodes ids one by one and shows text as soon as its characters are complete.
+#[derive(Debug)]
+pub struct TextStream<'a> {
+    tokenizer: &'a Tokenizer,
+    ids: Vec<u32>,
+    /// First id that is decoded again for context.
+    from: usize,
+    /// Bytes of the text of `ids[from..]` that have been shown.
+    shown: usize,
+}
+
+impl TextStream<'_> {
+    /// Takes the next id; returns the text that has become complete, possibly none.
+    ///
+    /// # Errors
+    /// As for [`Tokenizer::decode`].
+    pub fn push(&mut self, id: u32) -> Result<String, Error> {
+        self.ids.push(id);
+        let text = self.tokenizer.decode_text(&self.ids[self.from..])?;
+        let pending = self.ids.len() - self.from;
+        if text.ends_with(REPLACEMENT) && pending < MAX_PENDING {
+            return Ok(String::new());
+        }
+        let new = text.get(self.shown..).unwrap_or_default().to_owned();
+        self.shown = text.len();
+        if pending >= MAX_PENDING {
+            // The last token stays as context, for decoders that look at what stands before.
+            self.from = self.ids.len() - 1;
+            self.shown = self.tokenizer.decode_text(&self.ids[self.from..])?.len();
+        }
+        Ok(new)
+    }
+
+    /// What is left when no more ids come: an incomplete character shows as U+FFFD.
+    ///
+    /// # Errors
+    /// As for [`Tokenizer::decode`].
+    pub fn finish(&mut self) -> Result<String, Error> {
+        let text = self.tokenizer.decode_text(&self.ids[self.from..])?;
+        let rest = text.get(self.shown..).unwrap_or_default().to_owned();
+        self.shown = text.len();
+        Ok(rest)
+    }
+}

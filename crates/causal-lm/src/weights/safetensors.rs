@@ -1,0 +1,178 @@
+//! Safetensors files, one or several with an index, memory-mapped and read tensor by tensor.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
+use tch::{Device, Kind, Tensor};
+
+use super::TensorSource;
+use crate::Error;
+
+/// Index files beyond this size are refused; published ones stay below a megabyte.
+const MAX_INDEX_BYTES: u64 = 64 << 20;
+
+/// Where one tensor is.
+#[derive(Debug)]
+struct Entry {
+    shard: usize,
+    kind: Kind,
+    shape: Vec<usize>,
+    start: usize,
+    end: usize,
+}
+
+/// One safetensors file, or the shards of an index.
+#[derive(Debug)]
+pub struct SafetensorsSource {
+    path: PathBuf,
+    shards: Vec<(PathBuf, Mmap)>,
+    entries: BTreeMap<String, Entry>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl SafetensorsSource {
+    /// Opens `model.safetensors` of a folder, or the shards that `model.safetensors.index.json`
+    /// names.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Format`], naming file and tensor.
+    pub fn open_folder(folder: &Path) -> Result<Self, Error> {
+        let single = folder.join("model.safetensors");
+        let index = folder.join("model.safetensors.index.json");
+        if single.exists() || !index.exists() {
+            return Self::open(&single);
+        }
+        Self::open_index(folder, &index)
+    }
+
+    /// Opens one file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Format`].
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let mut source =
+            Self { path: path.to_owned(), shards: Vec::new(), entries: BTreeMap::new() };
+        source.add_shard(path)?;
+        Ok(source)
+    }
+
+    fn open_index(folder: &Path, index_path: &Path) -> Result<Self, Error> {
+        let shown = &index_path.display().to_string();
+        let size = std::fs::metadata(index_path).map_err(Error::io("read", index_path))?.len();
+        if size > MAX_INDEX_BYTES {
+            let expected = format!("at most {MAX_INDEX_BYTES} bytes");
+            return Err(Error::format(shown, "size", expected, size.to_string()));
+        }
+        let text = std::fs::read_to_string(index_path).map_err(Error::io("read", index_path))?;
+        let index: Index = serde_json::from_str(&text).map_err(|e| {
+            Error::format(shown, "weight_map", "an object of file names", e.to_string())
+        })?;
+        let mut source =
+            Self { path: folder.to_owned(), shards: Vec::new(), entries: BTreeMap::new() };
+        for file in index.weight_map.values().collect::<BTreeSet<_>>() {
+            let plain = Path::new(file).components().count() == 1 && !file.starts_with('.');
+            if !plain {
+                let expected = "names of files in the same folder";
+                return Err(Error::format(shown, "weight_map", expected, format!("{file:?}")));
+            }
+            source.add_shard(&folder.join(file))?;
+        }
+        for (tensor, file) in &index.weight_map {
+            let in_shard = source
+                .entries
+                .get(tensor)
+                .is_some_and(|e| source.shards[e.shard].0.ends_with(file));
+            if !in_shard {
+                let expected = format!("tensor {tensor} in {file}, as the index says");
+                return Err(Error::format(shown, "weight_map", expected, "no such tensor there"));
+            }
+        }
+        Ok(source)
+    }
+
+    #[expect(unsafe_code, reason = "memory-mapping a file")]
+    fn add_shard(&mut self, path: &Path) -> Result<(), Error> {
+        let file = File::open(path).map_err(Error::io("open", path))?;
+        // SAFETY: the file is opened for reading only. Should another process truncate it while it
+        // is mapped, reading ends the process with SIGBUS; model files are not written in place.
+        let map = unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?;
+        let bad = |expected: &str, found: String| {
+            Error::format(path.display(), "header", expected, found)
+        };
+        let (header, metadata) = SafeTensors::read_metadata(&map)
+            .map_err(|e| bad("a sound safetensors header and all data it names", e.to_string()))?;
+        let data = header + 8;
+        let shard = self.shards.len();
+        for (name, info) in metadata.tensors().into_iter().collect::<BTreeMap<_, _>>() {
+            let kind = kind_of(info.dtype).ok_or_else(|| {
+                let expected = "F32, F16, BF16 or F64";
+                Error::format(path.display(), name.clone(), expected, format!("{:?}", info.dtype))
+            })?;
+            let (start, end) = info.data_offsets;
+            let entry = Entry {
+                shard,
+                kind,
+                shape: info.shape.clone(),
+                start: data + start,
+                end: data + end,
+            };
+            if entry.end > map.len() {
+                let found = format!("the end of the file at byte {}", map.len());
+                return Err(bad(&format!("data of {name} up to byte {}", entry.end), found));
+            }
+            if self.entries.insert(name.clone(), entry).is_some() {
+                let expected = "each tensor in one file only";
+                return Err(Error::format(path.display(), name, expected, "a second copy"));
+            }
+        }
+        self.shards.push((path.to_owned(), map));
+        Ok(())
+    }
+}
+
+/// The tensor type of a stored type that weights can have.
+fn kind_of(dtype: Dtype) -> Option<Kind> {
+    match dtype {
+        Dtype::F32 => Some(Kind::Float),
+        Dtype::F16 => Some(Kind::Half),
+        Dtype::BF16 => Some(Kind::BFloat16),
+        Dtype::F64 => Some(Kind::Double),
+        _ => None,
+    }
+}
+
+impl TensorSource for SafetensorsSource {
+    fn names(&self) -> Vec<String> {
+        self.entries.keys().cloned().collect()
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.entries.get(name).map(|e| e.shape.clone())
+    }
+
+    fn load(&self, name: &str, kind: Kind, device: Device) -> Result<Tensor, Error> {
+        let entry = self.entries.get(name).ok_or_else(|| Error::MissingTensor {
+            file: self.describe(),
+            tensor: name.to_owned(),
+        })?;
+        let size: Vec<i64> = entry.shape.iter().map(|&d| d as i64).collect();
+        let bytes = &self.shards[entry.shard].1[entry.start..entry.end];
+        let tensor = Tensor::f_from_data_size(bytes, &size, entry.kind)
+            .map_err(|source| Error::Torch { what: format!("reading tensor {name}"), source })?;
+        Ok(tensor.to_kind(kind).to_device(device))
+    }
+
+    fn describe(&self) -> String {
+        self.path.display().to_string()
+    }
+}

@@ -1,0 +1,25 @@
+//! `forthright lm convert`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::model::{Dtype, Model};
+
+/// Write any checkpoint in the Hugging Face layout
+#[derive(Args)]
+pub(crate) struct Convert {
+    #[command(flatten)]
+    model: Model,
+    /// A new or empty folder
+    #[arg(long)]
+    out: PathBuf,
+}
+
+impl Convert {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        self.model.load(Dtype::Bf16)?.save(&self.out)?;
+        println!("{}", self.out.display());
+        Ok(())
+    }
+}

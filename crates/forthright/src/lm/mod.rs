@@ -1,0 +1,44 @@
+//! `forthright lm`: one module a verb.
+
+mod convert;
+mod generate;
+mod inspect;
+mod jsonl;
+mod model;
+mod perplexity;
+mod score;
+
+use clap::{Args, Subcommand};
+
+/// Arguments of `forthright lm`.
+#[derive(Args)]
+pub(crate) struct Lm {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// What a checkpoint holds
+    Inspect(inspect::Inspect),
+    /// Complete a prompt, or every line of a file
+    Generate(generate::Generate),
+    /// Log-probabilities of every token of a file's texts
+    Score(score::Score),
+    /// Mean negative log-likelihood of a text file
+    Perplexity(perplexity::Perplexity),
+    /// Write any checkpoint in the Hugging Face layout
+    Convert(convert::Convert),
+}
+
+impl Lm {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        match &self.verb {
+            Verb::Inspect(verb) => verb.run(),
+            Verb::Generate(verb) => verb.run(),
+            Verb::Score(verb) => verb.run(),
+            Verb::Perplexity(verb) => verb.run(),
+            Verb::Convert(verb) => verb.run(),
+        }
+    }
+}

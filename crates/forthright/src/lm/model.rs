@@ -1,0 +1,66 @@
+//! Which model, in which type, on how many threads.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use causal_lm::{LoadOptions, Pretrained};
+use clap::{Args, ValueEnum};
+use tch::{Device, Kind};
+
+const DEFAULT: &str = "models/SmolLM2-135M-Instruct.Q4_1.gguf";
+
+/// Arguments that name a model.
+#[derive(Args)]
+pub(crate) struct Model {
+    /// A Hugging Face folder or a .gguf file [default: the model that `cargo xtask setup` fetched]
+    #[arg(long)]
+    pub(crate) model: Option<PathBuf>,
+    /// Type of the weights: f32 is exact, bf16 about twice as fast
+    #[arg(long, value_enum)]
+    dtype: Option<Dtype>,
+    /// Threads [default: one a core]
+    #[arg(long)]
+    threads: Option<u16>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Dtype {
+    F32,
+    Bf16,
+}
+
+impl Dtype {
+    fn kind(self) -> Kind {
+        match self {
+            Self::F32 => Kind::Float,
+            Self::Bf16 => Kind::BFloat16,
+        }
+    }
+}
+
+impl Model {
+    /// The path asked for, or that of the default model.
+    pub(crate) fn path(&self) -> anyhow::Result<PathBuf> {
+        if let Some(path) = &self.model {
+            return Ok(path.clone());
+        }
+        // target/PROFILE/forthright: the links of the set-up are beside the profile.
+        let program = std::env::current_exe().context("finding this program")?;
+        program
+            .ancestors()
+            .skip(1)
+            .map(|folder| folder.join(DEFAULT))
+            .find(|path| path.exists())
+            .context("the default model is not there: run `cargo xtask setup`, or give --model")
+    }
+
+    /// Loads it; `otherwise` is the type where none was asked for.
+    pub(crate) fn load(&self, otherwise: Dtype) -> anyhow::Result<Pretrained> {
+        if let Some(threads) = self.threads {
+            anyhow::ensure!(threads > 0, "--threads: expected at least 1, found 0");
+            tch::set_num_threads(i32::from(threads));
+        }
+        let kind = self.dtype.unwrap_or(otherwise).kind();
+        Ok(Pretrained::load(&self.path()?, &LoadOptions { kind, device: Device::Cpu })?)
+    }
+}

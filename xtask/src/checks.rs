@@ -1,0 +1,62 @@
+//! `cargo xtask test`: everything that CI runs, cheapest first.
+
+use clap::Args;
+
+use crate::{Outcome, output, setup, step, tidy};
+
+/// Runs everything that CI runs
+#[derive(Args)]
+pub(crate) struct Test {
+    /// Stop after formatting, tidy and lints
+    #[arg(long)]
+    lint_only: bool,
+}
+
+impl Test {
+    pub(crate) fn run(&self) -> anyhow::Result<Outcome> {
+        setup::ensure()?;
+        let cargo = |args: &[&str]| step("cargo", args, &[]);
+        if !cargo(&["fmt", "--all", "--check"])? {
+            return Ok(Outcome::Failed);
+        }
+        if matches!(tidy::check()?, Outcome::Failed) {
+            return Ok(Outcome::Failed);
+        }
+        // What is useful without libtorch must build without it.
+        for package in ["rl-core", "forthright"] {
+            if !without_libtorch(package)? {
+                return Ok(Outcome::Failed);
+            }
+        }
+        let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        if !cargo(&lints)? {
+            return Ok(Outcome::Failed);
+        }
+        if self.lint_only {
+            return Ok(Outcome::Fine);
+        }
+        let nextest = output("cargo", &["nextest", "--version"]).is_ok();
+        let tests: &[&str] = if nextest {
+            &["nextest", "run", "--workspace", "--no-fail-fast"]
+        } else {
+            &["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]
+        };
+        let fine = cargo(tests)?
+            & cargo(&["test", "--workspace", "--doc", "--quiet"])?
+            & step(
+                "cargo",
+                &["doc", "--workspace", "--no-deps"],
+                &[("RUSTDOCFLAGS", "-D warnings")],
+            )?;
+        Ok(if fine { Outcome::Fine } else { Outcome::Failed })
+    }
+}
+
+/// Checks a package without its tensor features, and that tch is not among what it then needs.
+fn without_libtorch(package: &str) -> anyhow::Result<bool> {
+    let tree = output("cargo", &["tree", "-p", package, "--no-default-features", "-e", "normal"])?;
+    if tree.contains("torch-sys") {
+        anyhow::bail!("{package} without default features still needs libtorch");
+    }
+    step("cargo", &["check", "-p", package, "--no-default-features"], &[])
+}
