@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use causal_lm::chat::ChatTemplate;
 use clap::Args;
 use serde_json::json;
 
@@ -22,7 +23,7 @@ impl Inspect {
         let model = self.model.load(Dtype::Bf16)?;
         let tensors = model.lm.named_tensors();
         let mut out = std::io::stdout().lock();
-        let template = model.chat_template.as_ref().map(|t| t.source());
+        let template = model.chat_template.as_ref().map(ChatTemplate::source);
         if self.json {
             let tensors: Vec<_> =
                 tensors.iter().map(|(n, t)| json!({ "name": n, "shape": t.size() })).collect();

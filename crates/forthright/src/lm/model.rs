@@ -11,6 +11,7 @@ const DEFAULT: &str = "models/SmolLM2-135M-Instruct.Q4_1.gguf";
 
 /// Arguments that name a model.
 #[derive(Args)]
+#[expect(clippy::struct_field_names, reason = "the field is the flag's name")]
 pub(crate) struct Model {
     /// A Hugging Face folder or a .gguf file [default: the model that `cargo xtask setup` fetched]
     #[arg(long)]

@@ -20,6 +20,7 @@ const LINES: usize = 256;
 ///
 /// Reads objects {"id", "text"} or {"id", "context", "continuation"}, one a line; prints {"id",
 /// "ids", "token_log_probs", "sum"}, natural logarithms, for a text from its second token on.
+#[expect(clippy::doc_markdown, reason = "this is the help text as the terminal shows it")]
 #[derive(Args)]
 pub(crate) struct Score {
     #[command(flatten)]
