@@ -4,7 +4,10 @@
 #[cfg(feature = "lm")]
 mod lm;
 
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -21,6 +24,11 @@ enum System {
     /// Language models: look into them, generate, score, convert
     #[cfg(feature = "lm")]
     Lm(lm::Lm),
+    /// summary.json and report.html of a folder of runs
+    Report {
+        /// The folder that holds the runs' folders
+        folder: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -29,6 +37,7 @@ fn main() -> ExitCode {
     let result: anyhow::Result<()> = match Cli::parse().system {
         #[cfg(feature = "lm")]
         System::Lm(command) => command.run(),
+        System::Report { folder } => report(&folder),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -38,6 +47,15 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn report(folder: &Path) -> anyhow::Result<()> {
+    let claims = run_report::write(folder)?;
+    let count = |met| claims.iter().filter(|c| c.met == met).count();
+    let (met, unmet, open) = (count(Some(true)), count(Some(false)), count(None));
+    println!("{met} claims met, {unmet} unmet, {open} not computed");
+    println!("{}", folder.join("report.html").display());
+    Ok(())
 }
 
 /// Whoever read our output has seen enough.

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
 
 pub mod openmp;
+pub mod run;
 pub mod seed;

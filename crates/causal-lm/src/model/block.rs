@@ -25,8 +25,8 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// The stream, and its norm.
-    pub(crate) fn norm(self, norm: &NormLayer) -> (Tensor, Tensor) {
-        norm.add_forward(self.x, self.pending.as_ref())
+    pub(crate) fn norm(self, norm: &NormLayer, fused: bool) -> (Tensor, Tensor) {
+        norm.add_forward(self.x, self.pending.as_ref(), fused)
     }
 
     /// The stream, all branches added.
@@ -50,35 +50,44 @@ pub struct FeedForward {
 }
 
 impl FeedForward {
-    fn forward(&self, x: &Tensor, lora: Option<&LayerLora>) -> Tensor {
-        let wide = self.up.forward(x);
-        let plain_halves = lora.is_none_or(|l| l.gate.is_none() && l.up.is_none());
-        let fused = match (self.mlp, self.activation) {
-            (Mlp::Gated, Activation::Silu) if plain_halves => silu_mul(&wide),
+    fn forward(&self, x: &Tensor, fused: bool, lora: Option<&LayerLora>) -> Tensor {
+        let wide = self.widen(x, lora);
+        let one_pass = match (self.mlp, self.activation) {
+            (Mlp::Gated, Activation::Silu) if fused => silu_mul(&wide),
             _ => None,
         };
-        let inner = match self.mlp {
-            _ if let Some(inner) = fused => inner,
+        let inner = one_pass.unwrap_or_else(|| match self.mlp {
             Mlp::Gated => {
-                let mut halves = wide.chunk(2, -1);
-                if let Some(lora) = lora {
-                    for (half, pair) in halves.iter_mut().zip([&lora.gate, &lora.up]) {
-                        if let Some(pair) = pair {
-                            *half = &*half + pair.delta(x);
-                        }
-                    }
-                }
+                let halves = wide.chunk(2, -1);
                 self.activate(&halves[0]) * &halves[1]
             }
-            Mlp::Plain => match lora.and_then(|l| l.up.as_ref()) {
-                Some(pair) => self.activate(&(wide + pair.delta(x))),
-                None => self.activate(&wide),
-            },
-        };
+            Mlp::Plain => self.activate(&wide),
+        });
         let out = self.down.forward(&inner);
         match lora.and_then(|l| l.down.as_ref()) {
             Some(pair) => out + pair.delta(&inner),
             None => out,
+        }
+    }
+
+    /// Gate and up side by side, or up alone, adapters applied.
+    fn widen(&self, x: &Tensor, lora: Option<&LayerLora>) -> Tensor {
+        let wide = self.up.forward(x);
+        let Some(lora) = lora.filter(|l| l.gate.is_some() || l.up.is_some()) else { return wide };
+        match self.mlp {
+            Mlp::Gated => {
+                let mut halves = wide.chunk(2, -1);
+                for (half, pair) in halves.iter_mut().zip([&lora.gate, &lora.up]) {
+                    if let Some(pair) = pair {
+                        *half = &*half + pair.delta(x);
+                    }
+                }
+                Tensor::cat(&halves, -1)
+            }
+            Mlp::Plain => match &lora.up {
+                Some(pair) => wide + pair.delta(x),
+                None => wide,
+            },
         }
     }
 
@@ -104,6 +113,8 @@ pub struct Block {
     pub feed_forward: FeedForward,
     pub(crate) residual: Residual,
     pub(crate) window: Window,
+    /// Whether the kernels of `kernel` take the place of libtorch's operations.
+    pub(crate) fused: bool,
 }
 
 impl Block {
@@ -116,12 +127,13 @@ impl Block {
         lora: Option<&LayerLora>,
     ) -> Stream {
         let attend = |x: &Tensor| self.attention.forward(x, plan, self.window, cache, lora);
-        let feed = |x: &Tensor| self.feed_forward.forward(x, lora);
+        let feed = |x: &Tensor| self.feed_forward.forward(x, self.fused, lora);
         let (first, second) = (&self.attention_norm, &self.feed_forward_norm);
         match self.residual {
             Residual::PreNorm | Residual::Sequential => {
-                let (x, normed) = stream.norm(first);
-                let (x, normed) = Stream { x, pending: Some(attend(&normed)) }.norm(second);
+                let (x, normed) = stream.norm(first, self.fused);
+                let (x, normed) =
+                    Stream { x, pending: Some(attend(&normed)) }.norm(second, self.fused);
                 Stream { x, pending: Some(feed(&normed)) }
             }
             Residual::PostNorm => {
@@ -151,6 +163,7 @@ impl Block {
             },
             residual: self.residual,
             window: self.window,
+            fused: self.fused,
         }
     }
 

@@ -252,6 +252,7 @@ impl CausalLm {
             final_norm,
             head,
             packed_head: None,
+            fused: false,
             adapter: None,
         })
     }
@@ -326,6 +327,7 @@ fn read_block(
         },
         residual: config.residual,
         window: config.windows[index],
+        fused: false,
     })
 }
 

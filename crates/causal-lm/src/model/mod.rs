@@ -35,6 +35,8 @@ pub struct CausalLm {
     /// `[vocab, hidden]`; absent where the embedding is the head.
     head: Option<Tensor>,
     packed_head: Option<PackedMatrix>,
+    /// Whether the kernels of `kernel` take the place of libtorch's operations.
+    fused: bool,
     adapter: Option<LoraAdapter>,
 }
 
@@ -97,6 +99,7 @@ impl CausalLm {
             final_norm: self.final_norm.shallow_clone(),
             head: self.head.as_ref().map(Tensor::shallow_clone),
             packed_head: self.packed_head.as_ref().map(PackedMatrix::shallow_clone),
+            fused: self.fused,
             adapter: None,
         }
     }
@@ -127,9 +130,11 @@ impl CausalLm {
             block.attention.out.pack();
             block.feed_forward.up.pack();
             block.feed_forward.down.pack();
+            block.fused = true;
             block.attention_norm = block.attention_norm.detach();
             block.feed_forward_norm = block.feed_forward_norm.detach();
         }
+        packed.fused = true;
         packed.embedding = packed.embedding.detach();
         packed.final_norm = packed.final_norm.detach();
         packed.packed_head = PackedMatrix::pack(self.head());
@@ -195,7 +200,8 @@ impl CausalLm {
             layout.validate(batch, new)?;
             Plan::of_batch(&self.config, &layout, new, self.kind(), self.device())
         } else {
-            Plan::after_cache(&self.config, cache, new as i64, self.kind(), self.device())
+            let place = (self.kind(), self.device());
+            Plan::after_cache(&self.config, cache, new as i64, self.fused, place)
         };
         let hidden = self.run(input_ids, &plan, Some(cache));
         cache.advance(new);
@@ -225,7 +231,7 @@ impl CausalLm {
             let lora = self.adapter.as_ref().map(|a| a.layer(i));
             stream = block.forward(stream, plan, cache.map(|c| c.layer(i)), lora);
         }
-        stream.norm(&self.final_norm).1
+        stream.norm(&self.final_norm, self.fused).1
     }
 
     fn check_ids(&self, input_ids: &Tensor) -> Result<[usize; 2], Error> {

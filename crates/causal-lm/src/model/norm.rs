@@ -36,10 +36,16 @@ impl NormLayer {
         }
     }
 
-    /// Adds `delta` to the residual stream `x`, in place where no gradient is wanted, and normalizes
-    /// the sum; returns both.
-    pub(crate) fn add_forward(&self, x: Tensor, delta: Option<&Tensor>) -> (Tensor, Tensor) {
-        if let Self::Rms { weight, eps } = self
+    /// Adds `delta` to the residual stream `x`, in place if `fused`, and normalizes the sum; returns
+    /// both.
+    pub(crate) fn add_forward(
+        &self,
+        x: Tensor,
+        delta: Option<&Tensor>,
+        fused: bool,
+    ) -> (Tensor, Tensor) {
+        if fused
+            && let Self::Rms { weight, eps } = self
             && let Some(normed) = add_rms_norm(&x, delta, weight, *eps)
         {
             return (x, normed);

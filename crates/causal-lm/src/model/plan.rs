@@ -166,11 +166,11 @@ impl Plan {
         config: &ModelConfig,
         cache: &KvCache,
         new: i64,
-        kind: Kind,
-        device: Device,
+        fused: bool,
+        (kind, device): (Kind, Device),
     ) -> Self {
         let sliding = config.sliding_width();
-        if new == 1 && can_attend(config, kind, device) {
+        if fused && new == 1 && can_attend(config, kind, device) {
             let step = |rope| View::Step(Step::new(rope, cache.starts(), cache.len()));
             return Self {
                 full: step(&config.rope),

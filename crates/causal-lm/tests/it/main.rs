@@ -5,5 +5,6 @@ mod cache;
 mod common;
 mod families;
 mod files;
+mod gguf;
 mod lora;
 mod smollm2;

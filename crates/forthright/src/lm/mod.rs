@@ -6,6 +6,7 @@ mod inspect;
 mod jsonl;
 mod model;
 mod perplexity;
+mod reproduce;
 mod score;
 
 use clap::{Args, Subcommand};
@@ -29,6 +30,8 @@ enum Verb {
     Perplexity(perplexity::Perplexity),
     /// Write any checkpoint in the Hugging Face layout
     Convert(convert::Convert),
+    /// The default model on real input, measured and written down
+    Reproduce(reproduce::Reproduce),
 }
 
 impl Lm {
@@ -39,6 +42,7 @@ impl Lm {
             Verb::Score(verb) => verb.run(),
             Verb::Perplexity(verb) => verb.run(),
             Verb::Convert(verb) => verb.run(),
+            Verb::Reproduce(verb) => verb.run(),
         }
     }
 }

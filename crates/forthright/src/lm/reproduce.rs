@@ -1,0 +1,308 @@
+//! `forthright lm reproduce`: the default model on real input, measured and written down.
+
+use std::{path::PathBuf, time::Instant};
+
+use anyhow::Context as _;
+use causal_lm::{
+    CausalLm, Pretrained,
+    chat::{Message, Prompt},
+    generate::{Flow, GenerateConfig, Request, Sampling, Truncation, generate},
+    model::Layout,
+    score::{ScoreConfig, Span, score},
+};
+use clap::{Args, ValueEnum};
+use rl_core::{
+    run::{Claim, RunDir, RunInfo, Statement},
+    seed::Seed,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tch::{Kind, Tensor};
+
+use super::model::{Dtype, Model};
+
+/// Original prose of several kinds, written for this.
+const ENGLISH: &str = include_str!("../../assets/english.txt");
+
+const QUESTIONS: [&str; 5] = [
+    "What is gravity?",
+    "Name three primary colors.",
+    "Write one sentence about the sea.",
+    "What is 7 plus 5?",
+    "Why do people buy insurance?",
+];
+
+/// Prompt and completion of the speed measurements, in tokens.
+const SPEED_PROMPT: usize = 16;
+const SPEED_TOKENS: usize = 64;
+
+/// The default model on real input, measured and written down
+#[derive(Args)]
+pub(crate) struct Reproduce {
+    #[command(flatten)]
+    model: Model,
+    /// How much is done
+    #[arg(long, value_enum, default_value_t = Scale::Smoke)]
+    scale: Scale,
+    /// The run's folder
+    #[arg(long)]
+    out: PathBuf,
+    /// Root seed
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Scale {
+    Smoke,
+    Laptop,
+}
+
+/// See the comments in `configs/lm/smoke.toml`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    window: usize,
+    max_new_tokens: usize,
+    batches: Vec<usize>,
+    repeats: usize,
+}
+
+impl Scale {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Smoke => "smoke",
+            Self::Laptop => "laptop",
+        }
+    }
+
+    fn config(self) -> anyhow::Result<Config> {
+        let text = match self {
+            Self::Smoke => include_str!("../../configs/lm/smoke.toml"),
+            Self::Laptop => include_str!("../../configs/lm/laptop.toml"),
+        };
+        toml::from_str(text).with_context(|| format!("configs/lm/{}.toml", self.name()))
+    }
+}
+
+/// What all parts of the run need.
+struct Run<'a> {
+    dir: RunDir,
+    config: Config,
+    scale: &'static str,
+    seed: Seed,
+    model: &'a Pretrained,
+    claims: Vec<Claim>,
+}
+
+impl Reproduce {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let config = self.scale.config()?;
+        let dir = RunDir::open(&self.out)?;
+        dir.write("config.toml", &toml::to_string(&config).context("writing the configuration")?)?;
+        let mut info = RunInfo {
+            version: env!("CARGO_PKG_VERSION").into(),
+            commit: None,
+            seed: self.seed,
+            threads: tch::get_num_threads() as usize,
+            device: "cpu".into(),
+            start: now(),
+            end: None,
+            command: std::env::args().collect(),
+        };
+        dir.write_info(&info)?;
+        let loading = Instant::now();
+        let exact = self.model.load(Dtype::F32)?;
+        eprintln!("loaded the model in {:.2} s", loading.elapsed().as_secs_f64());
+        let seed = Seed::new(self.seed);
+        let scale = self.scale.name();
+        let mut run = Run { dir, config, scale, seed, model: &exact, claims: Vec::new() };
+        run.perplexity()?;
+        run.agreement()?;
+        run.answers()?;
+        run.speed(&self.model.load(Dtype::Bf16)?.lm)?;
+        run.dir.write_claims(&run.claims)?;
+        info.end = Some(now());
+        run.dir.write_info(&info)?;
+        for claim in &run.claims {
+            let verdict = match claim.met {
+                Some(true) => "met  ",
+                Some(false) => "UNMET",
+                None => "open ",
+            };
+            let value = claim.value.map_or("-".into(), |v| format!("{v:.4}"));
+            println!("{verdict}  {value:>10}  {:<10}  {}", claim.target, claim.says);
+        }
+        Ok(())
+    }
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().to_string()
+}
+
+impl Run<'_> {
+    fn claim(
+        &mut self,
+        statement: Statement<'_>,
+        value: f64,
+        interval: Option<[f64; 2]>,
+        n: usize,
+    ) -> anyhow::Result<()> {
+        self.claims.push(Claim::measured(statement, value, interval, n, self.scale)?);
+        Ok(())
+    }
+
+    /// Wrongly read weights still make text: the likelihood of plain English tells.
+    fn perplexity(&mut self) -> anyhow::Result<()> {
+        let ids = self.model.tokenizer.encode(ENGLISH)?;
+        let spans: Vec<Span> = ids.chunks(self.config.window).map(Span::of_text).collect();
+        let scores = score(&self.model.lm.packed(), &spans, &ScoreConfig::default())?;
+        let nll: Vec<f64> = scores.into_iter().flatten().map(|s| -f64::from(s)).collect();
+        let n = nll.len() as f64;
+        let mean = nll.iter().sum::<f64>() / n;
+        let variance = nll.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        let half = 1.96 * (variance / n).sqrt();
+        let statement = Statement {
+            id: "lm.nll",
+            says: "the default model's mean negative log-likelihood of plain English, in nats a token, is that of rightly read weights",
+            source: "ours",
+            target: "<= 3.2",
+        };
+        self.claim(statement, mean, Some([mean - half, mean + half]), nll.len())
+    }
+
+    /// The cache, the fused kernels and one pass over the whole text must agree.
+    fn agreement(&mut self) -> anyhow::Result<()> {
+        let lm = &self.model.lm;
+        let ids = self.model.tokenizer.encode(ENGLISH)?;
+        let (context, rest) = ids.split_at(32);
+        let rest = &rest[..64];
+        let config = KvProbe { context, rest };
+        let worst = config.worst_difference(&lm.packed(), lm)?;
+        let statement = Statement {
+            id: "lm.cached",
+            says: "greatest difference of a logit between decoding with a cache and one pass over the text, f32",
+            source: "ours",
+            target: "<= 0.002",
+        };
+        self.claim(statement, worst, None, rest.len())
+    }
+
+    fn answers(&mut self) -> anyhow::Result<()> {
+        let template =
+            self.model.chat_template.as_ref().context("the model has no chat template")?;
+        let packed = self.model.lm.packed();
+        let mut samples = self.dir.lines("samples.jsonl")?;
+        for (i, question) in QUESTIONS.iter().enumerate() {
+            let text = template.render(&[Message::user(*question)], Prompt::Open)?;
+            let prompt = self.model.tokenizer.encode(&text)?;
+            let sampled = Sampling::Random(Truncation {
+                temperature: 0.7,
+                top_p: Some(0.9),
+                ..Truncation::default()
+            });
+            for (name, sampling) in [("greedy", Sampling::Greedy), ("sampled", sampled)] {
+                let config = GenerateConfig {
+                    max_new_tokens: self.config.max_new_tokens,
+                    sampling,
+                    stop_tokens: self.model.lm.config().eos.clone(),
+                    ..GenerateConfig::default()
+                };
+                let seed = self.seed.derive("generation", i as u64).value();
+                let request = [Request { prompt: prompt.clone(), seed }];
+                let made = generate(&packed, &request, &config, &mut |_| Flow::Continue)?;
+                let answer = self.model.tokenizer.decode_text(&made[0].ids)?;
+                samples
+                    .push(&json!({ "question": question, "decoding": name, "answer": answer }))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tokens a second, and how much of the floor that reading the weights sets.
+    fn speed(&mut self, lm: &CausalLm) -> anyhow::Result<()> {
+        let packed = lm.packed();
+        let mut metrics = self.dir.lines("metrics.jsonl")?;
+        let read_gb_s = read_bandwidth();
+        let weight_gb = lm.num_parameters() as f64 * 2.0 / 1e9;
+        let config = GenerateConfig { max_new_tokens: SPEED_TOKENS, ..GenerateConfig::default() };
+        for (step, &batch) in self.config.batches.clone().iter().enumerate() {
+            let vocab = lm.config().vocab;
+            let requests: Vec<Request> = (0..batch)
+                .map(|row| {
+                    let prompt = (0..SPEED_PROMPT).map(|t| ((t * 37 + row * 101) % vocab) as u32);
+                    Request { prompt: prompt.collect(), seed: 0 }
+                })
+                .collect();
+            let mut steps_ms = Vec::new();
+            for _ in 0..self.config.repeats {
+                let start = Instant::now();
+                let mut first = None;
+                generate(&packed, &requests, &config, &mut |_| {
+                    first.get_or_insert_with(Instant::now);
+                    Flow::Continue
+                })?;
+                let decoding = first.unwrap_or(start).elapsed().as_secs_f64();
+                steps_ms.push(decoding * 1e3 / (SPEED_TOKENS - 1) as f64);
+            }
+            steps_ms.sort_by(f64::total_cmp);
+            let median = steps_ms[steps_ms.len() / 2];
+            let floor_ms = weight_gb / read_gb_s * 1e3;
+            metrics.push(&json!({
+                "step": step, "batch": batch, "step_ms": median, "read_floor_ms": floor_ms,
+                "tokens_per_s": batch as f64 / median * 1e3,
+            }))?;
+            if batch == 1 {
+                let statement = Statement {
+                    id: "lm.floor_fraction",
+                    says: "decoding one row in bf16 reaches this fraction of the speed at which the weights can be read",
+                    source: "ours",
+                    target: ">= 0.7",
+                };
+                let range = [floor_ms / steps_ms[steps_ms.len() - 1], floor_ms / steps_ms[0]];
+                self.claim(statement, floor_ms / median, Some(range), steps_ms.len())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text in two parts, read at once and token by token.
+struct KvProbe<'a> {
+    context: &'a [u32],
+    rest: &'a [u32],
+}
+
+impl KvProbe<'_> {
+    fn worst_difference(&self, stepping: &CausalLm, whole: &CausalLm) -> anyhow::Result<f64> {
+        use causal_lm::generate::StepModel as _;
+        let _guard = tch::no_grad_guard();
+        let all: Vec<i64> = self.context.iter().chain(self.rest).map(|&t| i64::from(t)).collect();
+        let hidden = whole.hidden(&Tensor::from_slice(&all).unsqueeze(0), &Layout::Dense)?;
+        let logits = whole.logits(&hidden).squeeze_dim(0); // [tokens, vocab]
+        let (mut cache, mut next) = stepping.prefill(&[self.context], self.rest.len())?;
+        let mut worst: f64 = 0.0;
+        for (i, &token) in self.rest.iter().enumerate() {
+            let expected = logits.get((self.context.len() - 1 + i) as i64);
+            let diff = (next.get(0) - expected).abs().max().double_value(&[]);
+            worst = worst.max(diff);
+            next = stepping.step(&mut cache, &[token])?;
+        }
+        Ok(worst)
+    }
+}
+
+/// Gigabytes a second at which memory beyond the caches can be read, the best of some passes.
+fn read_bandwidth() -> f64 {
+    const BYTES: i64 = 256 << 20;
+    let numbers = Tensor::ones([BYTES / 4], (Kind::Float, tch::Device::Cpu));
+    let pass = || {
+        let start = Instant::now();
+        let sum = numbers.sum(Kind::Float);
+        let time = start.elapsed().as_secs_f64();
+        drop(sum);
+        BYTES as f64 / 1e9 / time
+    };
+    (0..8).map(|_| pass()).fold(0.0, f64::max)
+}

@@ -1,0 +1,212 @@
+//! From files to the page.
+
+use std::path::Path;
+
+use askama::Template;
+use rl_core::run::{Claim, RunInfo, read_json, read_lines};
+use serde_json::Value;
+
+use crate::{
+    Error,
+    plot::{Series, line, short},
+};
+
+/// Samples shown of a pipeline.
+const MAX_SAMPLES: usize = 40;
+
+/// One pipeline's run, as its folder tells it.
+#[derive(Debug)]
+pub struct Pipeline {
+    name: String,
+    info: Option<RunInfo>,
+    config: String,
+    pub(crate) claims: Vec<Claim>,
+    metrics: Vec<Value>,
+    samples: Vec<Value>,
+}
+
+/// The runs in a folder, by name.
+pub(crate) fn pipelines(folder: &Path) -> Result<Vec<Pipeline>, Error> {
+    let failed = |source| Error::Io { path: folder.to_owned(), source };
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if !path.join("run.json").exists() {
+            continue;
+        }
+        out.push(Pipeline {
+            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            info: read_json(&path.join("run.json"))?,
+            config: std::fs::read_to_string(path.join("config.toml")).unwrap_or_default(),
+            claims: read_json(&path.join("claims.json"))?.unwrap_or_default(),
+            metrics: read_lines(&path.join("metrics.jsonl"))?.unwrap_or_default(),
+            samples: read_lines(&path.join("samples.jsonl"))?.unwrap_or_default(),
+        });
+    }
+    out.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(out)
+}
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page {
+    met: usize,
+    unmet: usize,
+    open: usize,
+    chapters: Vec<Chapter>,
+}
+
+struct Chapter {
+    name: String,
+    facts: Vec<(String, String)>,
+    claims: Vec<Row>,
+    plots: Vec<Plot>,
+    samples: Vec<Vec<(String, String)>>,
+    config: String,
+}
+
+struct Row {
+    verdict: &'static str,
+    says: String,
+    id: String,
+    value: String,
+    target: String,
+    n: usize,
+    scale: String,
+    source: String,
+}
+
+struct Plot {
+    name: String,
+    svg: String,
+}
+
+/// The page of these runs.
+///
+/// # Errors
+/// [`Error::Render`].
+pub fn render(pipelines: &[Pipeline]) -> Result<String, Error> {
+    let claims = || pipelines.iter().flat_map(|p| &p.claims);
+    let count = |met| claims().filter(|c| c.met == met).count();
+    let page = Page {
+        met: count(Some(true)),
+        unmet: count(Some(false)),
+        open: count(None),
+        chapters: pipelines.iter().map(chapter).collect(),
+    };
+    Ok(page.render()?)
+}
+
+fn chapter(pipeline: &Pipeline) -> Chapter {
+    let mut facts = Vec::new();
+    if let Some(info) = &pipeline.info {
+        let mut add = |name: &str, value: String| facts.push((name.to_owned(), value));
+        add("version", info.version.clone());
+        add("commit", info.commit.clone().unwrap_or_else(|| "unknown".into()));
+        add("seed", info.seed.to_string());
+        add("threads", info.threads.to_string());
+        add("device", info.device.clone());
+        add("start", info.start.clone());
+        add("end", info.end.clone().unwrap_or_else(|| "it did not end".into()));
+        add("command", info.command.join(" "));
+    }
+    Chapter {
+        name: pipeline.name.clone(),
+        facts,
+        claims: pipeline.claims.iter().map(row).collect(),
+        plots: plots(&pipeline.metrics),
+        samples: pipeline.samples.iter().take(MAX_SAMPLES).map(fields).collect(),
+        config: pipeline.config.clone(),
+    }
+}
+
+fn row(claim: &Claim) -> Row {
+    let value = match (claim.value, claim.interval) {
+        (Some(value), Some([low, high])) => {
+            format!("{} ({} to {})", short(value), short(low), short(high))
+        }
+        (Some(value), None) => short(value),
+        (None, _) => claim.reason.clone().unwrap_or_else(|| "not computed".into()),
+    };
+    Row {
+        verdict: match claim.met {
+            Some(true) => "met",
+            Some(false) => "unmet",
+            None => "open",
+        },
+        says: claim.says.clone(),
+        id: claim.id.clone(),
+        value,
+        target: claim.target.clone(),
+        n: claim.n,
+        scale: claim.scale.clone(),
+        source: claim.source.clone(),
+    }
+}
+
+/// A plot for every number that stands beside a `step`.
+fn plots(metrics: &[Value]) -> Vec<Plot> {
+    let mut names: Vec<&String> = Vec::new();
+    for name in metrics.iter().filter_map(Value::as_object).flat_map(|o| o.keys()) {
+        if name != "step" && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let plot = |name: &String| {
+        let points = metrics
+            .iter()
+            .filter_map(|m| Some([m.get("step")?.as_f64()?, m.get(name)?.as_f64()?]))
+            .collect();
+        // Only names of our own metrics get into the SVG, which is not escaped.
+        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-/ ".contains(c));
+        let series = Series { name, x_label: "step", points };
+        line(&series).filter(|_| plain).map(|svg| Plot { name: name.clone(), svg })
+    };
+    names.into_iter().filter_map(plot).collect()
+}
+
+fn fields(sample: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match sample.as_object() {
+        Some(object) => object.iter().map(|(k, v)| (k.clone(), text(v))).collect(),
+        None => vec![(String::new(), text(sample))],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rl_core::run::{RunDir, Statement};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_run_becomes_a_page_and_nothing_of_it_becomes_markup() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(crate::write(folder.path()), Err(Error::Empty { .. })));
+        let run = RunDir::open(&folder.path().join("lm")).unwrap();
+        run.write_info(&RunInfo { seed: 7, ..RunInfo::default() }).unwrap();
+        let statement =
+            Statement { id: "lm.x", says: "x is small", source: "us", target: "<= 0.5" };
+        let claims = [
+            Claim::measured(statement, 0.25, Some([0.2, 0.3]), 3, "smoke").unwrap(),
+            Claim::measured(statement, 0.75, None, 3, "smoke").unwrap(),
+            Claim::not_computed(statement, "no GPU", "smoke").unwrap(),
+        ];
+        run.write_claims(&claims).unwrap();
+        let mut metrics = run.lines("metrics.jsonl").unwrap();
+        for step in 0..3 {
+            metrics.push(&json!({ "step": step, "loss": 2.0 / f64::from(step + 1) })).unwrap();
+        }
+        let hostile = "<script>alert('x')</script>";
+        run.lines("samples.jsonl").unwrap().push(&json!({ "text": hostile })).unwrap();
+        assert_eq!(crate::write(folder.path()).unwrap(), claims);
+        let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+        assert!(!page.contains("<script"), "markup of a sample came through");
+        assert!(page.contains("0.25 (0.2 to 0.3)") && page.contains("no GPU"));
+        assert!(page.contains("<polyline") && page.contains("aria-label=\"loss by step\""));
+        assert!(!page.contains("http"), "the page must not need the network");
+        let summary: Value = read_json(&folder.path().join("summary.json")).unwrap().unwrap();
+        assert_eq!(summary["claims"].as_array().unwrap().len(), 3);
+    }
+}
