@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "a command speaks to its user at its root")]
 
 mod checks;
+mod reproduce;
 mod setup;
 mod tidy;
 
@@ -26,6 +27,8 @@ struct Cli {
 enum Task {
     /// Fetches libtorch and the default model into the user's cache and links them into target/
     Setup(setup::Setup),
+    /// Runs pipelines on real input and writes summary.json and report.html
+    Reproduce(reproduce::Reproduce),
     /// Runs everything that CI runs: formatting, tidy, lints, tests, doctests, docs
     Test(checks::Test),
     /// Checks floors, features and file rules from the dependency tree
@@ -42,6 +45,7 @@ enum Outcome {
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Setup(task) => task.run(),
+        Task::Reproduce(task) => task.run(),
         Task::Test(task) => task.run(),
         Task::Tidy(task) => task.run(),
     };
