@@ -1,5 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "torch")]
+pub mod device;
+pub mod memory;
 pub mod openmp;
+#[cfg(feature = "torch")]
+pub mod optim;
 pub mod run;
 pub mod seed;

@@ -6,8 +6,10 @@
 //! DIR/metrics.jsonl   one object a step
 //! DIR/samples.jsonl   what the model said
 //! DIR/claims.json     claims and what was measured
+//! DIR/checkpoints/step-000100/   what a resumed run goes on from; whole or absent
 //! ```
 
+mod checkpoint;
 mod claim;
 
 use std::{
@@ -16,6 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use checkpoint::Checkpoint;
 pub use claim::{Claim, Statement};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -135,6 +138,24 @@ impl RunDir {
     /// [`Error::Io`].
     pub fn write_claims(&self, claims: &[Claim]) -> Result<(), Error> {
         self.write("claims.json", &pretty(&claims))
+    }
+
+    /// Goes on with a file of JSON objects: those whose `step` is at most `last_step` stay, later
+    /// ones are what a run wrote between its last checkpoint and its end, and go.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Format`].
+    pub fn resume_lines(&self, name: &str, last_step: u64) -> Result<LineWriter, Error> {
+        let path = self.path.join(name);
+        let kept: String = read_lines(&path)?
+            .unwrap_or_default()
+            .iter()
+            .filter(|line| line["step"].as_u64().is_none_or(|step| step <= last_step))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        self.write(name, &kept)?;
+        let file = OpenOptions::new().append(true).open(&path);
+        Ok(LineWriter { file: file.map_err(io("write", &path))?, path })
     }
 
     /// Starts a file of JSON objects, one a line, replacing an older one.
