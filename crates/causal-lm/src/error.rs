@@ -98,6 +98,9 @@ pub enum Error {
         /// Line and cause.
         message: String,
     },
+    /// The optimizer refused a setting, a state or a gradient.
+    #[error(transparent)]
+    Optimizer(#[from] rl_core::optim::Error),
     /// libtorch refused an operation.
     #[error("{what}: {source}")]
     Torch {

@@ -2,6 +2,8 @@
 //!
 //! Source: arXiv 2106.09685, §4.1.
 
+mod peft;
+
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng as _, SeedableRng as _},
@@ -34,6 +36,31 @@ pub enum Target {
     DownProj,
 }
 
+impl Target {
+    const ALL: [Self; 7] = [
+        Self::QProj,
+        Self::KProj,
+        Self::VProj,
+        Self::OProj,
+        Self::GateProj,
+        Self::UpProj,
+        Self::DownProj,
+    ];
+
+    /// The published name, without its place in the block.
+    fn name(self) -> &'static str {
+        match self {
+            Self::QProj => "q_proj",
+            Self::KProj => "k_proj",
+            Self::VProj => "v_proj",
+            Self::OProj => "o_proj",
+            Self::GateProj => "gate_proj",
+            Self::UpProj => "up_proj",
+            Self::DownProj => "down_proj",
+        }
+    }
+}
+
 /// Size and place of an adapter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -49,9 +76,7 @@ pub struct LoraConfig {
 impl Default for LoraConfig {
     /// Rank 16 with scale 2 on all matrices of a block.
     fn default() -> Self {
-        use Target::{DownProj, GateProj, KProj, OProj, QProj, UpProj, VProj};
-        let targets = vec![QProj, KProj, VProj, OProj, GateProj, UpProj, DownProj];
-        Self { rank: 16, alpha: 32.0, targets }
+        Self { rank: 16, alpha: 32.0, targets: Target::ALL.to_vec() }
     }
 }
 
@@ -67,15 +92,16 @@ pub struct Pair {
 }
 
 impl Pair {
+    /// `s B A`, what the pair adds to the matrix, in f32.
+    pub fn product(&self) -> Tensor {
+        self.b.matmul(&self.a) * self.scale
+    }
+
     /// `s (x Aᵀ) Bᵀ` in the type of `x: [.., in]`.
     pub fn delta(&self, x: &Tensor) -> Tensor {
         let kind = x.kind();
         let low = x.linear::<&Tensor>(&self.a.to_kind(kind), None); // [.., rank]
         low.linear::<&Tensor>(&self.b.to_kind(kind), None) * self.scale
-    }
-
-    fn shallow_clone(&self) -> Self {
-        Self { a: self.a.shallow_clone(), b: self.b.shallow_clone(), scale: self.scale }
     }
 }
 
@@ -177,8 +203,38 @@ impl LoraAdapter {
 
     /// Everything that is trained: block by block, A before B.
     pub fn parameters(&self) -> Vec<&Tensor> {
-        let pairs = self.layers.iter().flat_map(|l| l.slots().map(|(_, p)| p));
-        pairs.flatten().flat_map(|p| [&p.a, &p.b]).collect()
+        self.pairs().flat_map(|(_, _, p)| [&p.a, &p.b]).collect()
+    }
+
+    /// As [`LoraAdapter::parameters`], with a name for each, such as `blocks.3.q_proj.a`.
+    pub fn named_parameters(&self) -> Vec<(String, Tensor)> {
+        self.pairs()
+            .flat_map(|(block, target, p)| {
+                let name = |part| format!("blocks.{block}.{}.{part}", target.name());
+                [(name("a"), p.a.shallow_clone()), (name("b"), p.b.shallow_clone())]
+            })
+            .collect()
+    }
+
+    /// All adapted matrices, block by block.
+    fn pairs(&self) -> impl Iterator<Item = (usize, Target, &Pair)> {
+        self.layers.iter().enumerate().flat_map(|(block, layer)| {
+            let slots = layer.slots().into_iter();
+            slots.filter_map(move |(target, pair)| Some((block, target, pair.as_ref()?)))
+        })
+    }
+
+    /// Asks for gradients of all parameters.
+    pub fn require_grad(&self) {
+        for parameter in self.parameters() {
+            let _ = parameter.set_requires_grad(true);
+        }
+    }
+
+    /// The adapter on another device; the same tensors where it already is there.
+    #[must_use]
+    pub fn to_device(&self, device: Device) -> Self {
+        self.map(&|t: &Tensor| t.to_device(device))
     }
 
     /// Checks that the adapter fits a model.
@@ -213,13 +269,17 @@ impl LoraAdapter {
     /// Another handle on the same tensors.
     #[must_use]
     pub fn shallow_clone(&self) -> Self {
-        let clone = |layer: &LayerLora| {
+        self.map(&Tensor::shallow_clone)
+    }
+
+    fn map(&self, change: &impl Fn(&Tensor) -> Tensor) -> Self {
+        let pair = |p: &Pair| Pair { a: change(&p.a), b: change(&p.b), scale: p.scale };
+        let layer = |layer: &LayerLora| {
             let slots = layer.slots();
-            LayerLora::from_slots(|target| {
-                slots[target as usize].1.as_ref().map(Pair::shallow_clone)
-            })
+            // `slots` lists the targets in the order of their declaration.
+            LayerLora::from_slots(|target| slots[target as usize].1.as_ref().map(pair))
         };
-        Self { layers: self.layers.iter().map(clone).collect() }
+        Self { layers: self.layers.iter().map(layer).collect() }
     }
 }
 

@@ -65,7 +65,15 @@ impl Attention {
         Self {
             qkv: self.qkv.shallow_clone(),
             out: self.out.shallow_clone(),
-            qk_norm: self.qk_norm.as_ref().map(|[q, k]| [q.shallow_clone(), k.shallow_clone()]),
+            ..self.map(&Tensor::shallow_clone)
+        }
+    }
+
+    pub(crate) fn map(&self, change: &impl Fn(&Tensor) -> Tensor) -> Self {
+        Self {
+            qkv: self.qkv.map(change),
+            out: self.out.map(change),
+            qk_norm: self.qk_norm.as_ref().map(|norms| norms.each_ref().map(|n| n.map(change))),
             shape: self.shape,
         }
     }

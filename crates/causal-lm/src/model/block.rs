@@ -151,31 +151,52 @@ impl Block {
     }
 
     pub(crate) fn shallow_clone(&self) -> Self {
+        let mut clone = self.map(&Tensor::shallow_clone);
+        clone.attention = self.attention.shallow_clone();
+        clone.feed_forward.up = self.feed_forward.up.shallow_clone();
+        clone.feed_forward.down = self.feed_forward.down.shallow_clone();
+        clone.fused = self.fused;
+        clone
+    }
+
+    /// The block whose tensors are those of this one after `change`, in libtorch's operations.
+    pub(crate) fn map(&self, change: &impl Fn(&Tensor) -> Tensor) -> Self {
         Self {
-            attention_norm: self.attention_norm.shallow_clone(),
-            attention: self.attention.shallow_clone(),
-            feed_forward_norm: self.feed_forward_norm.shallow_clone(),
+            attention_norm: self.attention_norm.map(change),
+            attention: self.attention.map(change),
+            feed_forward_norm: self.feed_forward_norm.map(change),
             feed_forward: FeedForward {
-                up: self.feed_forward.up.shallow_clone(),
-                down: self.feed_forward.down.shallow_clone(),
+                up: self.feed_forward.up.map(change),
+                down: self.feed_forward.down.map(change),
                 mlp: self.feed_forward.mlp,
                 activation: self.feed_forward.activation,
             },
             residual: self.residual,
             window: self.window,
-            fused: self.fused,
+            fused: false,
         }
     }
 
-    /// Every trainable tensor of the block.
-    pub(crate) fn parameters(&self) -> Vec<&Tensor> {
-        let mut out: Vec<&Tensor> = self.attention_norm.parameters().collect();
-        out.extend(self.attention.qkv.parameters());
-        out.extend(self.attention.out.parameters());
-        out.extend(self.attention.qk_norm.iter().flatten().flat_map(NormLayer::parameters));
-        out.extend(self.feed_forward_norm.parameters());
-        out.extend(self.feed_forward.up.parameters());
-        out.extend(self.feed_forward.down.parameters());
+    /// Every trainable tensor of the block, by its place.
+    pub(crate) fn named_parameters<'a>(&'a self) -> Vec<(String, &'a Tensor)> {
+        fn named<'a>(
+            name: &str,
+            tensors: impl Iterator<Item = &'a Tensor>,
+        ) -> impl Iterator<Item = (String, &'a Tensor)> {
+            ["weight", "bias"].iter().zip(tensors).map(move |(p, t)| (format!("{name}.{p}"), t))
+        }
+        let norm = |name, part: &'a NormLayer| named(name, part.parameters());
+        let linear = |name, part: &'a Linear| named(name, part.parameters());
+        let mut out: Vec<_> = norm("attention_norm", &self.attention_norm).collect();
+        out.extend(linear("attention.qkv", &self.attention.qkv));
+        out.extend(linear("attention.out", &self.attention.out));
+        if let Some([q, k]) = &self.attention.qk_norm {
+            out.extend(norm("attention.q_norm", q));
+            out.extend(norm("attention.k_norm", k));
+        }
+        out.extend(norm("feed_forward_norm", &self.feed_forward_norm));
+        out.extend(linear("feed_forward.up", &self.feed_forward.up));
+        out.extend(linear("feed_forward.down", &self.feed_forward.down));
         out
     }
 }

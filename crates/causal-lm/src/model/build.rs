@@ -203,12 +203,12 @@ impl Reader<'_> {
 }
 
 /// Rows of an interleaved projection, `[heads, 3, ..]`, as q rows, then k, then v.
-fn deinterleave(t: &Tensor, config: &ModelConfig) -> Tensor {
+pub(crate) fn deinterleave(t: &Tensor, config: &ModelConfig) -> Tensor {
     regroup(t, [config.num_heads as i64, 3, config.head_dim as i64])
 }
 
 /// The way back.
-fn interleave(t: &Tensor, config: &ModelConfig) -> Tensor {
+pub(crate) fn interleave(t: &Tensor, config: &ModelConfig) -> Tensor {
     regroup(t, [3, config.num_heads as i64, config.head_dim as i64])
 }
 

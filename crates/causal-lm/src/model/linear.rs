@@ -1,8 +1,8 @@
 //! A matrix with an optional bias, applied to the last dimension.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
-use crate::kernel::PackedMatrix;
+use crate::{kernel::PackedMatrix, lora::Pair};
 
 /// `y = x Wᵀ + b`.
 #[derive(Debug)]
@@ -39,6 +39,22 @@ impl Linear {
         self.packed = PackedMatrix::pack(&self.weight);
     }
 
+    /// Adds low-rank products to rows of the weight, each from a row on, in a copy of it.
+    pub(crate) fn add_rows(&mut self, parts: &[(usize, &Option<Pair>)]) {
+        if parts.iter().all(|(_, pair)| pair.is_none()) {
+            return;
+        }
+        let sum = self.weight.to_kind(Kind::Float).copy();
+        for (row, pair) in parts {
+            let Some(pair) = pair else { continue };
+            let product = pair.product();
+            let mut rows = sum.narrow(0, *row as i64, product.size()[0]);
+            rows += product;
+        }
+        self.weight = sum.to_kind(self.weight.kind());
+        self.packed = None;
+    }
+
     /// Another handle on the same storage.
     #[must_use]
     pub fn shallow_clone(&self) -> Self {
@@ -47,6 +63,11 @@ impl Linear {
             bias: self.bias.as_ref().map(Tensor::shallow_clone),
             packed: self.packed.as_ref().map(PackedMatrix::shallow_clone),
         }
+    }
+
+    /// The map whose tensors are those of this one after `change`, not arranged for decoding.
+    pub(crate) fn map(&self, change: &impl Fn(&Tensor) -> Tensor) -> Self {
+        Self::new(change(&self.weight), self.bias.as_ref().map(change))
     }
 
     /// The tensors a full fine-tuning trains: the weight, then the bias.

@@ -12,14 +12,20 @@ pub use attention::Attention;
 pub(crate) use attention::LayerCache;
 use block::Stream;
 pub use block::{Block, FeedForward};
-pub(crate) use build::published_shapes;
+pub(crate) use build::{deinterleave, interleave, published_shapes};
 pub use linear::Linear;
 pub use norm::NormLayer;
 pub use plan::{Layout, Plan};
 pub use rope::{Rotation, frequencies};
 use tch::{Device, Kind, Tensor};
 
-use crate::{Error, cache::KvCache, config::ModelConfig, kernel::PackedMatrix, lora::LoraAdapter};
+use crate::{
+    Error,
+    cache::KvCache,
+    config::{Mlp, ModelConfig},
+    kernel::PackedMatrix,
+    lora::LoraAdapter,
+};
 
 /// A decoder language model: base weights, and an adapter if one is switched on.
 ///
@@ -131,12 +137,12 @@ impl CausalLm {
             block.feed_forward.up.pack();
             block.feed_forward.down.pack();
             block.fused = true;
-            block.attention_norm = block.attention_norm.detach();
-            block.feed_forward_norm = block.feed_forward_norm.detach();
+            block.attention_norm = block.attention_norm.map(&Tensor::detach);
+            block.feed_forward_norm = block.feed_forward_norm.map(&Tensor::detach);
         }
         packed.fused = true;
         packed.embedding = packed.embedding.detach();
-        packed.final_norm = packed.final_norm.detach();
+        packed.final_norm = packed.final_norm.map(&Tensor::detach);
         packed.packed_head = PackedMatrix::pack(self.head());
         packed
     }
@@ -148,11 +154,76 @@ impl CausalLm {
 
     /// Every tensor of the base weights, in the order of the forward pass.
     pub fn parameters(&self) -> Vec<&Tensor> {
-        let mut out = vec![&self.embedding];
-        out.extend(self.blocks.iter().flat_map(Block::parameters));
-        out.extend(self.final_norm.parameters());
-        out.extend(&self.head);
+        self.named_parameters().into_iter().map(|(_, t)| t).collect()
+    }
+
+    /// As [`CausalLm::parameters`], each with the name of its place in this crate's layout, where
+    /// q, k and v are one matrix, and gate and up too.
+    pub fn named_parameters(&self) -> Vec<(String, &Tensor)> {
+        let mut out = vec![("embedding".to_owned(), &self.embedding)];
+        for (i, block) in self.blocks.iter().enumerate() {
+            let named = block.named_parameters();
+            out.extend(named.into_iter().map(|(name, t)| (format!("blocks.{i}.{name}"), t)));
+        }
+        let parts = ["final_norm.weight", "final_norm.bias"];
+        out.extend(parts.into_iter().map(str::to_owned).zip(self.final_norm.parameters()));
+        out.extend(self.head.iter().map(|t| ("head".to_owned(), t)));
         out
+    }
+
+    /// The model whose weights are those of this one in another type; gradients flow back through
+    /// the conversion.
+    ///
+    /// With f32 leaves and a forward pass in bf16, gradients come and add up in f32.
+    #[must_use]
+    pub fn to_kind(&self, kind: Kind) -> Self {
+        self.map(&|t: &Tensor| t.to_kind(kind))
+    }
+
+    /// The same weights as leaves of their own, which ask for gradients: what full fine-tuning
+    /// trains.
+    #[must_use]
+    pub fn trainable_copy(&self, kind: Kind) -> Self {
+        self.map(&|t: &Tensor| t.detach().to_kind(kind).copy().set_requires_grad(true))
+    }
+
+    /// The model whose weights are those of this one with its adapter added in, and that has none.
+    ///
+    /// Sums are taken in f32 and rounded to the weights' type. Only the adapted matrices are copied.
+    #[must_use]
+    pub fn merged(&self) -> Self {
+        let _guard = tch::no_grad_guard();
+        let mut merged = self.base();
+        let Some(adapter) = &self.adapter else { return merged };
+        merged.packed_head = None;
+        merged.fused = false;
+        for (i, block) in merged.blocks.iter_mut().enumerate() {
+            *block = block.map(&Tensor::shallow_clone);
+            let lora = adapter.layer(i);
+            let q_dim = self.config.num_heads * self.config.head_dim;
+            let kv_dim = self.config.num_kv_heads * self.config.head_dim;
+            let wide = self.config.intermediate;
+            let gate_rows = if self.config.mlp == Mlp::Gated { wide } else { 0 };
+            let qkv = [(0, &lora.q), (q_dim, &lora.k), (q_dim + kv_dim, &lora.v)];
+            block.attention.qkv.add_rows(&qkv);
+            block.attention.out.add_rows(&[(0, &lora.o)]);
+            block.feed_forward.up.add_rows(&[(0, &lora.gate), (gate_rows, &lora.up)]);
+            block.feed_forward.down.add_rows(&[(0, &lora.down)]);
+        }
+        merged
+    }
+
+    fn map(&self, change: &impl Fn(&Tensor) -> Tensor) -> Self {
+        Self {
+            config: self.config.clone(),
+            embedding: change(&self.embedding),
+            blocks: self.blocks.iter().map(|b| b.map(change)).collect(),
+            final_norm: self.final_norm.map(change),
+            head: self.head.as_ref().map(change),
+            packed_head: None,
+            fused: false,
+            adapter: self.adapter.as_ref().map(LoraAdapter::shallow_clone),
+        }
     }
 
     /// Hidden states after the final norm, for a whole batch from its first token on.

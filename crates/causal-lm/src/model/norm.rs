@@ -61,22 +61,15 @@ impl NormLayer {
     /// Another handle on the same storage.
     #[must_use]
     pub fn shallow_clone(&self) -> Self {
-        match self {
-            Self::Rms { weight, eps } => Self::Rms { weight: weight.shallow_clone(), eps: *eps },
-            Self::Layer { weight, bias, eps } => Self::Layer {
-                weight: weight.shallow_clone(),
-                bias: bias.shallow_clone(),
-                eps: *eps,
-            },
-        }
+        self.map(&Tensor::shallow_clone)
     }
 
-    /// The same norm, of which no gradient is asked.
-    pub(crate) fn detach(&self) -> Self {
+    /// The norm whose tensors are those of this one after `change`.
+    pub(crate) fn map(&self, change: &impl Fn(&Tensor) -> Tensor) -> Self {
         match self {
-            Self::Rms { weight, eps } => Self::Rms { weight: weight.detach(), eps: *eps },
+            Self::Rms { weight, eps } => Self::Rms { weight: change(weight), eps: *eps },
             Self::Layer { weight, bias, eps } => {
-                Self::Layer { weight: weight.detach(), bias: bias.detach(), eps: *eps }
+                Self::Layer { weight: change(weight), bias: change(bias), eps: *eps }
             }
         }
     }

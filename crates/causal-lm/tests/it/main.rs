@@ -5,6 +5,8 @@ mod cache;
 mod common;
 mod families;
 mod files;
+mod finetune;
 mod gguf;
 mod lora;
+mod peft;
 mod smollm2;

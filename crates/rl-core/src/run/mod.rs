@@ -147,13 +147,15 @@ impl RunDir {
     /// [`Error::Io`] or [`Error::Format`].
     pub fn resume_lines(&self, name: &str, last_step: u64) -> Result<LineWriter, Error> {
         let path = self.path.join(name);
-        let kept: String = read_lines(&path)?
+        let mut kept: Vec<String> = read_lines(&path)?
             .unwrap_or_default()
             .iter()
             .filter(|line| line["step"].as_u64().is_none_or(|step| step <= last_step))
-            .map(|line| format!("{line}\n"))
+            .map(ToString::to_string)
             .collect();
-        self.write(name, &kept)?;
+        // The last line ends too.
+        kept.push(String::new());
+        self.write(name, &kept.join("\n"))?;
         let file = OpenOptions::new().append(true).open(&path);
         Ok(LineWriter { file: file.map_err(io("write", &path))?, path })
     }
