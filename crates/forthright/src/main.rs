@@ -2,7 +2,13 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its user")]
 
 #[cfg(feature = "lm")]
+mod interrupt;
+#[cfg(feature = "lm")]
 mod lm;
+#[cfg(feature = "lm")]
+mod progress;
+#[cfg(feature = "lm")]
+mod session;
 
 use std::{
     path::{Path, PathBuf},
@@ -42,12 +48,30 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
-        }
+        Err(error) => match error.downcast_ref::<Stopped>() {
+            Some(stopped) => {
+                eprintln!("{stopped}");
+                ExitCode::from(1)
+            }
+            None => {
+                eprintln!("error: {error:#}");
+                ExitCode::from(2)
+            }
+        },
     }
 }
+
+/// A run that the user stopped, and how it goes on.
+#[derive(Debug)]
+struct Stopped(String);
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Stopped {}
 
 fn report(folder: &Path) -> anyhow::Result<()> {
     let claims = run_report::write(folder)?;

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::model::{Dtype, Model};
 
-/// Write any checkpoint in the Hugging Face layout
+/// Write any checkpoint in the Hugging Face layout, an adapter added in
 #[derive(Args)]
 pub(crate) struct Convert {
     #[command(flatten)]

@@ -5,20 +5,17 @@ use std::{io::Write as _, path::PathBuf};
 use causal_lm::{
     Pretrained,
     chat::{Message, Prompt},
-    generate::{Flow, GenerateConfig, Request, Sampling, StopStrings, Truncation, generate},
+    generate::{Flow, Request, StopStrings, generate},
 };
 use clap::Args;
-use rl_core::seed::Seed;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     jsonl::Lines,
     model::{Dtype, Model},
+    sampling::{ROWS, SamplingArgs},
 };
-
-/// Lines completed together.
-const LINES: usize = 64;
 
 /// Complete a prompt, or every line of a file
 ///
@@ -38,33 +35,8 @@ pub(crate) struct Generate {
     /// Continue the prompt as it is, without the chat template
     #[arg(long)]
     raw: bool,
-    /// Always take the most probable token
-    #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p"])]
-    greedy: bool,
-    /// Longest completion in tokens
-    #[arg(long, default_value_t = 256)]
-    max_new_tokens: usize,
-    /// Logits are divided by this
-    #[arg(long, default_value_t = 0.7)]
-    temperature: f64,
-    /// Keep the k most probable tokens
-    #[arg(long)]
-    top_k: Option<usize>,
-    /// Keep the fewest tokens that reach this probability
-    #[arg(long)]
-    top_p: Option<f64>,
-    /// Keep tokens at least this fraction as probable as the best
-    #[arg(long)]
-    min_p: Option<f64>,
-    /// Weaken tokens that have occurred
-    #[arg(long, default_value_t = 1.0)]
-    repetition_penalty: f64,
-    /// End before this text; may be given several times
-    #[arg(long)]
-    stop: Vec<String>,
-    /// Seed of the random numbers
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    #[command(flatten)]
+    sampling: SamplingArgs,
 }
 
 #[derive(Deserialize)]
@@ -89,27 +61,6 @@ impl Generate {
         }
     }
 
-    fn config(&self, model: &Pretrained) -> GenerateConfig {
-        let truncation = Truncation {
-            temperature: self.temperature,
-            top_k: self.top_k,
-            top_p: self.top_p,
-            min_p: self.min_p,
-        };
-        GenerateConfig {
-            max_new_tokens: self.max_new_tokens,
-            sampling: if self.greedy { Sampling::Greedy } else { Sampling::Random(truncation) },
-            repetition_penalty: self.repetition_penalty,
-            stop_tokens: model.lm.config().eos.clone(),
-            log_probs: false,
-            batch_size: LINES,
-        }
-    }
-
-    fn seed(&self, index: usize) -> u64 {
-        Seed::new(self.seed).derive("generation", index as u64).value()
-    }
-
     fn answer(&self, model: &Pretrained, prompt: &str) -> anyhow::Result<()> {
         let text = if self.raw {
             prompt.to_owned()
@@ -117,41 +68,16 @@ impl Generate {
             chat_text(model, &[Message::user(prompt)], "the prompt")?
         };
         let prompt = encode(model, &text, "the prompt")?;
-        let request = [Request { prompt, seed: self.seed(0) }];
-        let mut out = std::io::stdout().lock();
-        let mut stream = model.tokenizer.stream();
-        let mut stop = StopStrings::new(self.stop.clone());
-        let mut failed = None;
-        generate(&model.lm, &request, &self.config(model), &mut |token| {
-            let shown = stream.push(token.id).map_err(anyhow::Error::from).and_then(|text| {
-                let piece = stop.push(&text);
-                out.write_all(piece.text.as_bytes())?;
-                out.flush()?;
-                Ok(piece.stopped)
-            });
-            match shown {
-                Ok(false) => Flow::Continue,
-                Ok(true) => Flow::Stop,
-                Err(error) => {
-                    failed = Some(error);
-                    Flow::Stop
-                }
-            }
-        })?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        let rest = stop.push(&stream.finish()?);
-        writeln!(out, "{}{}", rest.text, if rest.stopped { String::new() } else { stop.finish() })?;
+        self.sampling.show(model, prompt, 0)?;
         Ok(())
     }
 
     fn file(&self, model: &Pretrained, mut lines: Lines) -> anyhow::Result<()> {
-        let config = self.config(model);
+        let config = self.sampling.config(model);
         let mut out = std::io::stdout().lock();
         let mut done = 0;
         loop {
-            let batch: Vec<(String, Line)> = lines.take(LINES)?;
+            let batch: Vec<(String, Line)> = lines.take(ROWS)?;
             if batch.is_empty() {
                 return Ok(());
             }
@@ -163,19 +89,24 @@ impl Generate {
                     _ => anyhow::bail!("{place}: expected either text or messages"),
                 };
                 let prompt = encode(model, &text, place)?;
-                let room = model.lm.config().max_context.saturating_sub(self.max_new_tokens);
+                let room =
+                    model.lm.config().max_context.saturating_sub(self.sampling.max_new_tokens);
                 let found = prompt.len();
                 anyhow::ensure!(
                     found <= room,
                     "{place}: expected at most {room} tokens beside {} new ones, found {found}",
-                    self.max_new_tokens
+                    self.sampling.max_new_tokens
                 );
-                requests.push(Request { prompt, seed: self.seed(done + i) });
+                requests.push(Request { prompt, seed: self.sampling.seed(done + i) });
             }
             let mut stops: Vec<_> = requests
                 .iter()
                 .map(|_| {
-                    (model.tokenizer.stream(), StopStrings::new(self.stop.clone()), String::new())
+                    (
+                        model.tokenizer.stream(),
+                        StopStrings::new(self.sampling.stop.clone()),
+                        String::new(),
+                    )
                 })
                 .collect();
             let made = generate(&model.lm, &requests, &config, &mut |token| {
@@ -200,14 +131,18 @@ impl Generate {
     }
 }
 
-fn chat_text(model: &Pretrained, messages: &[Message], place: &str) -> anyhow::Result<String> {
+pub(super) fn chat_text(
+    model: &Pretrained,
+    messages: &[Message],
+    place: &str,
+) -> anyhow::Result<String> {
     match &model.chat_template {
         Some(template) => Ok(template.render(messages, Prompt::Open)?),
         None => anyhow::bail!("{place}: this model has no chat template; use text, or --raw"),
     }
 }
 
-fn encode(model: &Pretrained, text: &str, place: &str) -> anyhow::Result<Vec<u32>> {
+pub(super) fn encode(model: &Pretrained, text: &str, place: &str) -> anyhow::Result<Vec<u32>> {
     let ids = model.tokenizer.encode(text)?;
     anyhow::ensure!(!ids.is_empty(), "{place}: expected at least one token, found none");
     Ok(ids)

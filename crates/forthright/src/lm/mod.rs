@@ -1,12 +1,15 @@
 //! `forthright lm`: one module a verb.
 
+mod chat;
 mod convert;
+mod finetune;
 mod generate;
 mod inspect;
 mod jsonl;
 mod model;
 mod perplexity;
 mod reproduce;
+mod sampling;
 mod score;
 
 use clap::{Args, Subcommand};
@@ -24,6 +27,10 @@ enum Verb {
     Inspect(inspect::Inspect),
     /// Complete a prompt, or every line of a file
     Generate(generate::Generate),
+    /// Talk with a model
+    Chat(chat::Chat),
+    /// Train on examples: an adapter, or all weights
+    Finetune(finetune::Finetune),
     /// Log-probabilities of every token of a file's texts
     Score(score::Score),
     /// Mean negative log-likelihood of a text file
@@ -39,6 +46,8 @@ impl Lm {
         match &self.verb {
             Verb::Inspect(verb) => verb.run(),
             Verb::Generate(verb) => verb.run(),
+            Verb::Chat(verb) => verb.run(),
+            Verb::Finetune(verb) => verb.run(),
             Verb::Score(verb) => verb.run(),
             Verb::Perplexity(verb) => verb.run(),
             Verb::Convert(verb) => verb.run(),

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use causal_lm::{LoadOptions, Pretrained};
+use causal_lm::{LoadOptions, Pretrained, lora::LoraAdapter};
 use clap::{Args, ValueEnum};
-use tch::{Device, Kind};
+use rl_core::device::DeviceChoice;
+use tch::Kind;
 
 const DEFAULT: &str = "models/SmolLM2-135M-Instruct.Q4_1.gguf";
 
@@ -16,6 +17,12 @@ pub(crate) struct Model {
     /// A Hugging Face folder or a .gguf file [default: the model that `cargo xtask setup` fetched]
     #[arg(long)]
     pub(crate) model: Option<PathBuf>,
+    /// An adapter in PEFT's layout, added to the weights
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// auto, cpu, cuda or cuda:NUMBER
+    #[arg(long, default_value_t)]
+    device: DeviceChoice,
     /// Type of the weights: f32 is exact, bf16 about twice as fast
     #[arg(long, value_enum)]
     dtype: Option<Dtype>,
@@ -55,13 +62,19 @@ impl Model {
             .context("the default model is not there: run `cargo xtask setup`, or give --model")
     }
 
-    /// Loads it; `otherwise` is the type where none was asked for.
+    /// Loads it, adapter merged; `otherwise` is the type where none was asked for.
     pub(crate) fn load(&self, otherwise: Dtype) -> anyhow::Result<Pretrained> {
         if let Some(threads) = self.threads {
             anyhow::ensure!(threads > 0, "--threads: expected at least 1, found 0");
             tch::set_num_threads(i32::from(threads));
         }
         let kind = self.dtype.unwrap_or(otherwise).kind();
-        Ok(Pretrained::load(&self.path()?, &LoadOptions { kind, device: Device::Cpu })?)
+        let options = LoadOptions { kind, device: self.device.resolve()? };
+        let mut model = Pretrained::load(&self.path()?, &options)?;
+        if let Some(folder) = &self.adapter {
+            let adapter = LoraAdapter::load(folder, model.lm.config())?.to_device(options.device);
+            model.lm = model.lm.with_adapter(Some(adapter))?.merged();
+        }
+        Ok(model)
     }
 }

@@ -1,0 +1,289 @@
+//! `forthright lm finetune`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use causal_lm::{
+    CausalLm, Pretrained,
+    chat::Message,
+    finetune::{Example, FinetuneConfig, Length, Trainer, mean_loss},
+};
+use clap::Args;
+use rl_core::{device, run::RunDir};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    jsonl::Lines,
+    model::{Dtype, Model},
+};
+use crate::{interrupt, progress::Progress, session::Session};
+
+/// Train on examples: an adapter, or all weights
+///
+/// Reads objects {"messages"} (the model's turns count), {"prompt", "completion"} (the completion
+/// and an end-of-turn token count) or {"text"} (all of it counts), one a line. Writes a run
+/// directory: metrics.jsonl, checkpoints, and at the end adapter/ in PEFT's layout or model/ in the
+/// Hugging Face layout. Ctrl-C writes a checkpoint first; --resume goes on from the last one.
+#[expect(clippy::doc_markdown, reason = "this is the help text as the terminal shows it")]
+#[derive(Args)]
+pub(crate) struct Finetune {
+    #[command(flatten)]
+    model: Model,
+    /// Examples, JSON Lines
+    #[arg(long, required_unless_present = "resume")]
+    data: Option<PathBuf>,
+    /// Held-out examples, whose loss is measured before and after
+    #[arg(long)]
+    eval: Option<PathBuf>,
+    /// The run's folder
+    #[arg(long)]
+    out: PathBuf,
+    /// Settings in TOML, all optional; flags go before them
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Go on from the last checkpoint in --out, with the settings of that run
+    #[arg(long, conflicts_with_all = ["data", "eval", "config", "steps", "epochs", "lr", "batch_examples", "rank", "full", "seed"])]
+    resume: bool,
+    /// Steps of the optimizer
+    #[arg(long, conflicts_with = "epochs")]
+    steps: Option<u64>,
+    /// Passes over the examples
+    #[arg(long)]
+    epochs: Option<u64>,
+    /// Learning rate
+    #[arg(long)]
+    lr: Option<f64>,
+    /// Examples of one step
+    #[arg(long)]
+    batch_examples: Option<usize>,
+    /// Rank of the adapter; its alpha becomes twice that
+    #[arg(long, conflicts_with = "full")]
+    rank: Option<usize>,
+    /// Train all weights
+    #[arg(long)]
+    full: bool,
+    /// Root seed
+    #[arg(long)]
+    seed: Option<u64>,
+    /// One JSON document at the end
+    #[arg(long)]
+    json: bool,
+}
+
+/// All that a run depends on, beside the model's flags.
+#[derive(Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    /// Steps between two checkpoints.
+    checkpoint_every: u64,
+    /// Checkpoints that stay.
+    keep_checkpoints: usize,
+    /// The training itself.
+    finetune: FinetuneConfig,
+    /// Examples; set by the flag.
+    data: PathBuf,
+    /// Held-out examples; set by the flag.
+    eval: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let finetune = FinetuneConfig::default();
+        Self {
+            checkpoint_every: 50,
+            keep_checkpoints: 2,
+            finetune,
+            data: PathBuf::new(),
+            eval: None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    messages: Option<Vec<Message>>,
+    prompt: Option<String>,
+    completion: Option<String>,
+    text: Option<String>,
+}
+
+impl Finetune {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let config = self.resolve()?;
+        anyhow::ensure!(
+            config.checkpoint_every > 0,
+            "checkpoint_every: expected at least 1, found 0"
+        );
+        if !self.resume && self.out.join("checkpoints").exists() {
+            anyhow::bail!(
+                "{} holds a run already: give --resume, or another folder",
+                self.out.display()
+            );
+        }
+        let mut model = self.model.load(Dtype::Bf16)?;
+        let examples = read_examples(&model, &config.data)?;
+        let held_out = config.eval.as_ref().map(|path| read_examples(&model, path)).transpose()?;
+        let mut trainer = Trainer::new(&model.lm, examples, &config.finetune)
+            .with_context(|| config.data.display().to_string())?;
+        let device = device::name(model.lm.device());
+        let session = Session::open(&self.out, &config, config.finetune.seed, &device)?;
+        let dir = &session.dir;
+        if self.resume {
+            match dir.latest_checkpoint()? {
+                Some(checkpoint) => trainer.restore(&checkpoint.path)?,
+                None => eprintln!("no checkpoint yet: starting from the beginning"),
+            }
+        }
+        eprintln!(
+            "{} examples, {} steps, {} numbers to train",
+            trainer.num_examples(),
+            trainer.total_steps(),
+            trainer.num_trained()
+        );
+        let eval = |lm: &CausalLm| -> anyhow::Result<Option<f64>> {
+            let loss = held_out.as_ref().map(|e| mean_loss(lm, e, &config.finetune)).transpose()?;
+            Ok(loss.map(|(loss, _)| loss))
+        };
+        let before = eval(&model.lm)?;
+        train(&mut trainer, dir, &config)?;
+        if !trainer.is_done() {
+            anyhow::bail!(crate::Stopped(format!(
+                "stopped after step {}: the same command with --resume and without its other \
+                 settings goes on (forthright lm finetune --resume --out {})",
+                trainer.steps(),
+                self.out.display()
+            )));
+        }
+        let trained = trainer.model();
+        let after = eval(&trained)?;
+        let written = match trained.adapter() {
+            Some(adapter) => {
+                let folder = self.out.join("adapter");
+                let base = self.model.path()?.display().to_string();
+                adapter.save(&folder, trained.config(), &base)?;
+                folder
+            }
+            None => {
+                let folder = self.out.join("model");
+                if folder.exists() {
+                    std::fs::remove_dir_all(&folder)
+                        .with_context(|| folder.display().to_string())?;
+                }
+                model.lm = trained;
+                model.save(&folder)?;
+                folder
+            }
+        };
+        session.end()?;
+        if self.json {
+            let document = json!({
+                "version": 1, "steps": trainer.steps(), "held_out_before": before,
+                "held_out_after": after, "written": written,
+            });
+            println!("{document}");
+        } else {
+            if let (Some(before), Some(after)) = (before, after) {
+                println!("held-out loss {before:.4} before, {after:.4} after (nats a token)");
+            }
+            println!("{}", written.display());
+        }
+        Ok(())
+    }
+
+    fn resolve(&self) -> anyhow::Result<Config> {
+        let path =
+            if self.resume { Some(self.out.join("config.toml")) } else { self.config.clone() };
+        let mut config = match &path {
+            None => Config::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                toml::from_str(&text).with_context(|| path.display().to_string())?
+            }
+        };
+        if self.resume {
+            return Ok(config);
+        }
+        if let Some(data) = &self.data {
+            config.data = std::path::absolute(data)?;
+        }
+        if let Some(eval) = &self.eval {
+            config.eval = Some(std::path::absolute(eval)?);
+        }
+        let finetune = &mut config.finetune;
+        finetune.length = match (self.steps, self.epochs) {
+            (Some(steps), _) => Length::Steps(steps),
+            (None, Some(epochs)) => Length::Epochs(epochs),
+            (None, None) => finetune.length,
+        };
+        finetune.lr = self.lr.unwrap_or(finetune.lr);
+        finetune.batch_examples = self.batch_examples.unwrap_or(finetune.batch_examples);
+        finetune.seed = self.seed.unwrap_or(finetune.seed);
+        if let Some(rank) = self.rank {
+            let adapter = finetune.adapter.get_or_insert_default();
+            adapter.rank = rank;
+            adapter.alpha = 2.0 * rank as f64;
+        }
+        if self.full {
+            finetune.adapter = None;
+        }
+        Ok(config)
+    }
+}
+
+/// Steps, metrics and checkpoints until the end, or until the user asks to stop.
+fn train(trainer: &mut Trainer, dir: &RunDir, config: &Config) -> anyhow::Result<()> {
+    interrupt::listen();
+    let mut metrics = dir.resume_lines("metrics.jsonl", trainer.steps())?;
+    let mut progress = Progress::new(trainer.steps(), trainer.total_steps());
+    while !trainer.is_done() && !interrupt::asked() {
+        let report = trainer.step()?;
+        metrics.push(&json!({
+            "step": report.step, "loss": report.loss, "grad_norm": report.grad_norm,
+            "lr": report.lr, "counted_tokens": report.counted_tokens, "tokens": report.tokens,
+        }))?;
+        progress.at(report.step, &format!("loss {:.4}", report.loss));
+        let due = report.step % config.checkpoint_every == 0;
+        if due || trainer.is_done() || interrupt::asked() {
+            dir.save_checkpoint(report.step, config.keep_checkpoints, |folder| {
+                trainer.save(folder).map_err(anyhow::Error::from)
+            })?;
+        }
+    }
+    progress.finish();
+    Ok(())
+}
+
+fn read_examples(model: &Pretrained, path: &Path) -> anyhow::Result<Vec<Example>> {
+    let mut lines = Lines::open(path)?;
+    let mut out = Vec::new();
+    for (place, line) in lines.take::<Line>(usize::MAX)? {
+        let example = match (&line.messages, &line.prompt, &line.completion, &line.text) {
+            (Some(messages), None, None, None) => {
+                let template = model.chat_template.as_ref().with_context(|| {
+                    format!("{place}: this model has no chat template; use prompt and completion")
+                })?;
+                Example::chat(template, &model.tokenizer, messages).context(place)?
+            }
+            (None, Some(prompt), Some(completion), None) => {
+                let prompt = model.tokenizer.encode(prompt)?;
+                let mut completion = model.tokenizer.encode(completion)?;
+                completion.extend(model.lm.config().eos.first());
+                Example::completion(&prompt, &completion)
+            }
+            (None, None, None, Some(text)) => Example::text(model.tokenizer.encode(text)?),
+            _ => anyhow::bail!(
+                "{place}: expected messages, or prompt and completion, or text, and nothing else"
+            ),
+        };
+        out.push(example);
+    }
+    anyhow::ensure!(
+        !out.is_empty(),
+        "{}: expected at least one example, found none",
+        path.display()
+    );
+    Ok(out)
+}
