@@ -8,3 +8,4 @@ pub mod openmp;
 pub mod optim;
 pub mod run;
 pub mod seed;
+pub mod stats;

@@ -9,7 +9,7 @@ pub struct Seed(u64);
 
 impl Seed {
     /// The root of a run.
-    pub fn new(value: u64) -> Self {
+    pub const fn new(value: u64) -> Self {
         Self(value)
     }
 
