@@ -29,7 +29,7 @@ struct Cli {
 enum System {
     /// Language models: look into them, generate, score, convert
     #[cfg(feature = "lm")]
-    Lm(lm::Lm),
+    Lm(Box<lm::Lm>),
     /// summary.json and report.html of a folder of runs
     Report {
         /// The folder that holds the runs' folders
@@ -48,16 +48,15 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => match error.downcast_ref::<Stopped>() {
-            Some(stopped) => {
+        Err(error) => {
+            if let Some(stopped) = error.downcast_ref::<Stopped>() {
                 eprintln!("{stopped}");
                 ExitCode::from(1)
-            }
-            None => {
+            } else {
                 eprintln!("error: {error:#}");
                 ExitCode::from(2)
             }
-        },
+        }
     }
 }
 

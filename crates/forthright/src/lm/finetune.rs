@@ -25,7 +25,6 @@ use crate::{interrupt, progress::Progress, session::Session};
 /// and an end-of-turn token count) or {"text"} (all of it counts), one a line. Writes a run
 /// directory: metrics.jsonl, checkpoints, and at the end adapter/ in PEFT's layout or model/ in the
 /// Hugging Face layout. Ctrl-C writes a checkpoint first; --resume goes on from the last one.
-#[expect(clippy::doc_markdown, reason = "this is the help text as the terminal shows it")]
 #[derive(Args)]
 pub(crate) struct Finetune {
     #[command(flatten)]
@@ -158,23 +157,19 @@ impl Finetune {
         }
         let trained = trainer.model();
         let after = eval(&trained)?;
-        let written = match trained.adapter() {
-            Some(adapter) => {
-                let folder = self.out.join("adapter");
-                let base = self.model.path()?.display().to_string();
-                adapter.save(&folder, trained.config(), &base)?;
-                folder
+        let written = if let Some(adapter) = trained.adapter() {
+            let folder = self.out.join("adapter");
+            let base = self.model.path()?.display().to_string();
+            adapter.save(&folder, trained.config(), &base)?;
+            folder
+        } else {
+            let folder = self.out.join("model");
+            if folder.exists() {
+                std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
             }
-            None => {
-                let folder = self.out.join("model");
-                if folder.exists() {
-                    std::fs::remove_dir_all(&folder)
-                        .with_context(|| folder.display().to_string())?;
-                }
-                model.lm = trained;
-                model.save(&folder)?;
-                folder
-            }
+            model.lm = trained;
+            model.save(&folder)?;
+            folder
         };
         session.end()?;
         if self.json {

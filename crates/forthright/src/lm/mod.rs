@@ -1,8 +1,10 @@
 //! `forthright lm`: one module a verb.
 
+mod bench;
 mod chat;
 mod convert;
 mod finetune;
+mod floors;
 mod generate;
 mod inspect;
 mod jsonl;
@@ -37,6 +39,11 @@ enum Verb {
     Perplexity(perplexity::Perplexity),
     /// Write any checkpoint in the Hugging Face layout
     Convert(convert::Convert),
+    /// Our speed beside the machine's floors, and beside the reference library's
+    Bench(bench::Bench),
+    /// One side of `bench`
+    #[command(hide = true)]
+    BenchWorker(bench::BenchWorker),
     /// The default model on real input, measured and written down
     Reproduce(reproduce::Reproduce),
 }
@@ -51,6 +58,8 @@ impl Lm {
             Verb::Score(verb) => verb.run(),
             Verb::Perplexity(verb) => verb.run(),
             Verb::Convert(verb) => verb.run(),
+            Verb::Bench(verb) => verb.run(),
+            Verb::BenchWorker(verb) => verb.run(),
             Verb::Reproduce(verb) => verb.run(),
         }
     }

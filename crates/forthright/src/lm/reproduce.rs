@@ -12,14 +12,18 @@ use causal_lm::{
 };
 use clap::{Args, ValueEnum};
 use rl_core::{
-    run::{Claim, RunDir, RunInfo, Statement},
+    run::{Claim, RunDir, Statement},
     seed::Seed,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
-use super::model::{Dtype, Model};
+use super::{
+    floors,
+    model::{Dtype, Model},
+};
+use crate::session::Session;
 
 /// Original prose of several kinds, written for this.
 const ENGLISH: &str = include_str!("../../assets/english.txt");
@@ -92,7 +96,7 @@ impl Scale {
 
 /// What all parts of the run need.
 struct Run<'a> {
-    dir: RunDir,
+    dir: &'a RunDir,
     config: Config,
     scale: &'static str,
     seed: Seed,
@@ -104,49 +108,29 @@ struct Run<'a> {
 impl Reproduce {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let config = self.scale.config()?;
-        let dir = RunDir::open(&self.out)?;
-        dir.write("config.toml", &toml::to_string(&config).context("writing the configuration")?)?;
-        let mut info = RunInfo {
-            version: env!("CARGO_PKG_VERSION").into(),
-            commit: None,
-            seed: self.seed,
-            threads: tch::get_num_threads() as usize,
-            device: "cpu".into(),
-            start: now(),
-            end: None,
-            command: std::env::args().collect(),
-        };
-        dir.write_info(&info)?;
+        let session = Session::open(&self.out, &config, self.seed, "cpu")?;
         let loading = Instant::now();
         let exact = self.model.load(Dtype::F32)?;
         eprintln!("loaded the model in {:.2} s", loading.elapsed().as_secs_f64());
         let seed = Seed::new(self.seed);
         let scale = self.scale.name();
         let default_model = self.model.model.is_none();
-        let mut run =
-            Run { dir, config, scale, seed, model: &exact, default_model, claims: Vec::new() };
+        let mut run = Run {
+            dir: &session.dir,
+            config,
+            scale,
+            seed,
+            model: &exact,
+            default_model,
+            claims: Vec::new(),
+        };
         run.perplexity()?;
         run.agreement()?;
         run.answers()?;
         run.speed(&self.model.load(Dtype::Bf16)?.lm)?;
-        run.dir.write_claims(&run.claims)?;
-        info.end = Some(now());
-        run.dir.write_info(&info)?;
-        for claim in &run.claims {
-            let verdict = match claim.met {
-                Some(true) => "met  ",
-                Some(false) => "UNMET",
-                None => "open ",
-            };
-            let value = claim.value.map_or("-".into(), |v| format!("{v:.4}"));
-            println!("{verdict}  {value:>10}  {:<10}  {}", claim.target, claim.says);
-        }
-        Ok(())
+        let claims = run.claims;
+        session.conclude(&claims)
     }
-}
-
-fn now() -> String {
-    jiff::Timestamp::now().to_string()
 }
 
 impl Run<'_> {
@@ -236,7 +220,7 @@ impl Run<'_> {
     fn speed(&mut self, lm: &CausalLm) -> anyhow::Result<()> {
         let packed = lm.packed();
         let mut metrics = self.dir.lines("metrics.jsonl")?;
-        let read_gb_s = read_bandwidth();
+        let read_gb_s = floors::read_bytes_s() / 1e9;
         let weight_gb = lm.num_parameters() as f64 * 2.0 / 1e9;
         let config = GenerateConfig { max_new_tokens: SPEED_TOKENS, ..GenerateConfig::default() };
         for (step, &batch) in self.config.batches.clone().iter().enumerate() {
@@ -303,18 +287,4 @@ impl KvProbe<'_> {
         }
         Ok(worst)
     }
-}
-
-/// Gigabytes a second at which memory beyond the caches can be read, the best of some passes.
-fn read_bandwidth() -> f64 {
-    const BYTES: i64 = 256 << 20;
-    let numbers = Tensor::ones([BYTES / 4], (Kind::Float, tch::Device::Cpu));
-    let pass = || {
-        let start = Instant::now();
-        let sum = numbers.sum(Kind::Float);
-        let time = start.elapsed().as_secs_f64();
-        drop(sum);
-        BYTES as f64 / 1e9 / time
-    };
-    (0..8).map(|_| pass()).fold(0.0, f64::max)
 }

@@ -1,0 +1,87 @@
+//! A process that answers cases, one at a time: ours or the reference library's.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use anyhow::Context as _;
+
+use super::Answer;
+
+/// What the reference library runs.
+const PEER: &str = include_str!("../../../peers/lm.py");
+
+/// Settings of GNU OpenMP for a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OpenMp {
+    /// The runtime's own: spinning for as long as it likes.
+    Default,
+    /// What the command chooses for itself.
+    Chosen,
+}
+
+/// A worker process.
+pub(super) struct Side {
+    name: &'static str,
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Side {
+    pub(super) fn ours(file: &Path, dtype: &str, openmp: OpenMp) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("finding this program")?;
+        let mut command = Command::new(program);
+        command.args(["lm", "bench-worker"]).arg(file).arg(dtype);
+        Self::start("ours", command, openmp)
+    }
+
+    pub(super) fn peer(
+        python: &Path,
+        file: &Path,
+        dtype: &str,
+        openmp: OpenMp,
+    ) -> anyhow::Result<Self> {
+        let mut command = Command::new(python);
+        command.args(["-u", "-c", PEER]).arg(file).arg(dtype);
+        Self::start("the reference library", command, openmp)
+    }
+
+    fn start(name: &'static str, mut command: Command, openmp: OpenMp) -> anyhow::Result<Self> {
+        // The guard keeps our side from choosing for itself; both get the same.
+        command.env("FORTHRIGHT_OPENMP", "set").env_remove("OMP_WAIT_POLICY");
+        match openmp {
+            OpenMp::Default => command.env_remove("GOMP_SPINCOUNT"),
+            OpenMp::Chosen => command.env("GOMP_SPINCOUNT", rl_core::openmp::SPIN_COUNT),
+        };
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {name}"))?;
+        let stdin = child.stdin.take().context("a pipe to the worker")?;
+        let stdout = BufReader::new(child.stdout.take().context("a pipe from the worker")?);
+        Ok(Self { name, child, stdin, stdout })
+    }
+
+    /// Lets the worker do one case.
+    pub(super) fn ask(&mut self, case: &str) -> anyhow::Result<Answer> {
+        writeln!(self.stdin, "{case}").with_context(|| format!("{} has ended", self.name))?;
+        self.stdin.flush()?;
+        let mut line = String::new();
+        self.stdout.read_line(&mut line)?;
+        anyhow::ensure!(!line.is_empty(), "{} ended without an answer to {case}", self.name);
+        serde_json::from_str(&line)
+            .with_context(|| format!("{} answered {case} with {}", self.name, line.trim()))
+    }
+}
+
+impl Drop for Side {
+    fn drop(&mut self) {
+        // Nothing is left to save.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
