@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::{Outcome, output, setup, step, tidy};
+use crate::{Outcome, bench, output, setup, step, tidy};
 
 /// Runs everything that CI runs
 #[derive(Args)]
@@ -35,6 +35,10 @@ impl Test {
         if self.lint_only {
             return Ok(Outcome::Fine);
         }
+        // The end-to-end tests start the command from where it is built.
+        if !cargo(&["build", "--package", "forthright"])? {
+            return Ok(Outcome::Failed);
+        }
         let nextest = output("cargo", &["nextest", "--version"]).is_ok();
         let tests: &[&str] = if nextest {
             &["nextest", "run", "--workspace", "--no-fail-fast"]
@@ -47,9 +51,19 @@ impl Test {
                 "cargo",
                 &["doc", "--workspace", "--no-deps"],
                 &[("RUSTDOCFLAGS", "-D warnings")],
-            )?;
+            )?
+            & bench_smoke()?;
         Ok(if fine { Outcome::Fine } else { Outcome::Failed })
     }
+}
+
+/// Runs every bench once, in the profile of the tests: what runs, not how fast.
+fn bench_smoke() -> anyhow::Result<bool> {
+    if !bench::has_benches()? {
+        return Ok(true);
+    }
+    let args = ["bench", "--profile", "dev", "--workspace", "--bench", "*", "--", "--test"];
+    step("cargo", &args, &[])
 }
 
 /// Checks a package without its tensor features, and that tch is not among what it then needs.

@@ -1,19 +1,27 @@
 #![doc = include_str!("../README.md")]
-#![expect(clippy::print_stderr, reason = "a command speaks to its user at its root")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command speaks to its user at its root"
+)]
 
+mod bench;
 mod checks;
+mod peers;
+mod program;
+mod report;
 mod reproduce;
 mod setup;
+mod shell;
 mod tidy;
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
-    time::Instant,
+    process::ExitCode,
 };
 
-use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
+use shell::{output, step};
 
 /// Sets up, checks and orchestrates the workspace.
 #[derive(Parser)]
@@ -31,6 +39,10 @@ enum Task {
     Reproduce(reproduce::Reproduce),
     /// Runs everything that CI runs: formatting, tidy, lints, tests, doctests, docs
     Test(checks::Test),
+    /// Measures speed: criterion's benches, and the reference library's side by side
+    Bench(bench::Bench),
+    /// Writes summary.json and report.html of a folder of runs
+    Report(report::Report),
     /// Checks floors, features and file rules from the dependency tree
     Tidy(tidy::Tidy),
 }
@@ -40,18 +52,24 @@ enum Outcome {
     Fine,
     /// It ran, and what it checked is not as it should be.
     Failed,
+    /// The exit code of what it ran.
+    Code(u8),
 }
 
 fn main() -> ExitCode {
+    shell::listen();
     let result = match Cli::parse().task {
         Task::Setup(task) => task.run(),
         Task::Reproduce(task) => task.run(),
         Task::Test(task) => task.run(),
+        Task::Bench(task) => task.run(),
+        Task::Report(task) => task.run(),
         Task::Tidy(task) => task.run(),
     };
     match result {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::from(1),
+        Ok(Outcome::Code(code)) => ExitCode::from(code),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(2)
@@ -71,48 +89,12 @@ fn target_dirs() -> Vec<PathBuf> {
     dirs
 }
 
-/// Runs a command in the root, showing it and its time; whether it succeeded.
-fn step(program: &str, args: &[&str], envs: &[(&str, &str)]) -> anyhow::Result<bool> {
-    let shown: Vec<String> = envs
-        .iter()
-        .map(|(k, v)| format!("{k}={v:?}"))
-        .chain(std::iter::once(program.to_owned()))
-        .chain(args.iter().map(|&a| a.to_owned()))
-        .collect();
-    eprintln!("$ {}", shown.join(" "));
-    let start = Instant::now();
-    let status = Command::new(program)
-        .args(args)
-        .envs(envs.iter().copied())
-        .current_dir(root())
-        .status()
-        .with_context(|| format!("cannot run {program}"))?;
-    eprintln!(
-        "  {} after {:.1} s",
-        if status.success() { "ok" } else { "FAILED" },
-        start.elapsed().as_secs_f64()
-    );
-    Ok(status.success())
-}
-
-/// Shows a finding.
+/// Shows what a task finds.
 fn report(finding: &str) {
     eprintln!("{finding}");
 }
 
-/// Standard output of a command in the root, which must succeed.
-fn output(program: &str, args: &[&str]) -> anyhow::Result<String> {
-    let out = Command::new(program)
-        .args(args)
-        .current_dir(root())
-        .output()
-        .with_context(|| format!("cannot run {program}"))?;
-    if !out.status.success() {
-        bail!(
-            "{program} {} failed: {}",
-            args.join(" "),
-            String::from_utf8_lossy(&out.stderr).trim()
-        );
-    }
-    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+/// Prints what a task was asked for.
+fn say(result: &str) {
+    println!("{result}");
 }

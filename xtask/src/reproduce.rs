@@ -1,19 +1,24 @@
 //! `cargo xtask reproduce`: builds the command and runs whole pipelines, then the report.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use anyhow::bail;
 use clap::{Args, ValueEnum};
+use serde_json::Value;
 
-use crate::{Outcome, root, setup, step};
+use crate::{Outcome, program, setup, shell};
 
 /// Runs pipelines on real input and writes summary.json and report.html
+///
+/// Exit codes: 0, all ran; 1, something was not computed, or Ctrl-C; 2, bad input.
 #[derive(Args)]
 pub(crate) struct Reproduce {
     /// Which pipeline
     #[arg(value_enum, default_value_t = Pipeline::All)]
     pipeline: Pipeline,
-    /// How much is done
+    /// How much is done: minutes, hours, or as published, on a GPU
     #[arg(long, value_enum, default_value_t = Scale::Smoke)]
     scale: Scale,
     /// Folder of the runs [default: runs/reproduce-SCALE]
@@ -22,62 +27,181 @@ pub(crate) struct Reproduce {
     /// Root seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Pass over pipelines that have ended in this folder with the same settings
+    #[arg(long)]
+    resume: bool,
+    /// Only say what would run, and what it would need
+    #[arg(long)]
+    dry_run: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Pipeline {
     All,
     Lm,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Scale {
     Smoke,
     Laptop,
+    Paper,
+}
+
+impl Pipeline {
+    fn each(self) -> Vec<Self> {
+        let all = Self::value_variants().iter().copied().filter(|&p| p != Self::All);
+        if self == Self::All { all.collect() } else { vec![self] }
+    }
+
+    /// What the published scale needs beside the set-up; none where no paper stands behind it, and
+    /// laptop is the greatest scale.
+    fn published(self) -> Option<&'static str> {
+        match self {
+            Self::All | Self::Lm => None,
+        }
+    }
+
+    fn scale(self, asked: Scale) -> Scale {
+        let none = asked == Scale::Paper && self.published().is_none();
+        if none { Scale::Laptop } else { asked }
+    }
+
+    fn needs(self, asked: Scale) -> String {
+        let scale = name(self.scale(asked));
+        match (asked, self.published()) {
+            (Scale::Paper, Some(needs)) => needs.to_owned(),
+            (Scale::Paper, None) => {
+                format!(
+                    "no paper stands behind it, so it runs at scale {scale}; needs nothing more"
+                )
+            }
+            _ => format!("scale {scale}; needs nothing beside the set-up"),
+        }
+    }
 }
 
 impl Reproduce {
     pub(crate) fn run(&self) -> anyhow::Result<Outcome> {
-        setup::ensure()?;
-        let scale = match self.scale {
-            Scale::Smoke => "smoke",
-            Scale::Laptop => "laptop",
-        };
-        let out = match &self.out {
-            // Relative to where the user stands, not to the workspace.
-            Some(out) => std::path::absolute(out)?,
-            None => root().join(format!("runs/reproduce-{scale}")),
-        };
-        let pipelines: &[&str] = match self.pipeline {
-            Pipeline::All | Pipeline::Lm => &["lm"],
-        };
-        if !step("cargo", &["build", "--quiet", "--release", "--package", "forthright"], &[])? {
-            return Ok(Outcome::Failed);
+        let out =
+            program::out(self.out.as_deref(), &format!("runs/reproduce-{}", name(self.scale)))?;
+        if self.dry_run {
+            for pipeline in self.pipeline.each() {
+                let args = self.args(pipeline, &out)?;
+                crate::say(&format!("{}: {}", name(pipeline), pipeline.needs(self.scale)));
+                let state =
+                    if self.is_done(&out, &args) { "has ended already" } else { "would run" };
+                crate::say(&format!("  {state}: forthright {}", args.join(" ")));
+            }
+            crate::say(&format!("writes {}", out.display()));
+            return Ok(Outcome::Fine);
         }
-        let seed = self.seed.to_string();
-        for pipeline in pipelines {
-            let folder = out.join(pipeline);
-            let folder = text(&folder)?;
-            let args = [*pipeline, "reproduce", "--scale", scale, "--out", folder, "--seed", &seed];
-            if !step(&program()?, &args, &[])? {
-                return Ok(Outcome::Failed);
+        setup::ensure()?;
+        let Some(program) = program::build()? else { return Ok(Outcome::Failed) };
+        let mut worst = Outcome::Fine;
+        for pipeline in self.pipeline.each() {
+            let args = self.args(pipeline, &out)?;
+            if self.is_done(&out, &args) {
+                crate::report(&format!("{}: has ended already", name(pipeline)));
+                continue;
+            }
+            let outcome = program::run(&program, &args)?;
+            if shell::asked() {
+                crate::report("stopped: the same command with --resume goes on");
+                return Ok(outcome);
+            }
+            match outcome {
+                Outcome::Fine => {}
+                // It ran, and what it has goes into the report; so do the others.
+                Outcome::Failed | Outcome::Code(1) => worst = Outcome::Failed,
+                Outcome::Code(_) => return Ok(outcome),
             }
         }
-        let fine = step(&program()?, &["report", text(&out)?], &[])?;
-        Ok(if fine { Outcome::Fine } else { Outcome::Failed })
+        match program::run(&program, &["report".into(), program::text(&out)?.into()])? {
+            Outcome::Fine => Ok(worst),
+            outcome => Ok(outcome),
+        }
+    }
+
+    fn args(&self, pipeline: Pipeline, out: &Path) -> anyhow::Result<Vec<String>> {
+        let system = name(pipeline);
+        let folder = out.join(&system);
+        let scale = name(pipeline.scale(self.scale));
+        let seed = self.seed.to_string();
+        let args = [
+            &system,
+            "reproduce",
+            "--scale",
+            &scale,
+            "--seed",
+            &seed,
+            "--out",
+            program::text(&folder)?,
+        ];
+        Ok(args.map(str::to_owned).to_vec())
+    }
+
+    fn is_done(&self, out: &Path, args: &[String]) -> bool {
+        self.resume && has_ended(&out.join(&args[0]).join("run.json"), args)
     }
 }
 
-/// The release build of the command.
-fn program() -> anyhow::Result<String> {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    Ok(text(&root().join(target).join("release/forthright"))?.to_owned())
+/// Whether a run has come to its end with these arguments; a moved folder is still the same run.
+fn has_ended(info: &Path, args: &[String]) -> bool {
+    let Ok(text) = fs::read_to_string(info) else { return false };
+    let Ok(info) = serde_json::from_str::<Value>(&text) else { return false };
+    let command: Vec<&str> =
+        info["command"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    // The last argument is the folder.
+    let same = command.len() == args.len() + 1
+        && command[1..].iter().zip(&args[..args.len() - 1]).all(|(found, asked)| found == asked);
+    same && info["end"].is_string()
 }
 
-fn text(path: &Path) -> anyhow::Result<&str> {
-    match path.to_str() {
-        Some(text) => Ok(text),
-        None => bail!("{}: expected a path in UTF-8", path.display()),
+/// As the user types it.
+fn name(value: impl ValueEnum + Copy) -> String {
+    value.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn asked(seed: u64) -> Reproduce {
+        let (pipeline, scale) = (Pipeline::All, Scale::Smoke);
+        Reproduce { pipeline, scale, out: None, seed, resume: true, dry_run: false }
+    }
+
+    #[test]
+    fn only_what_has_ended_with_the_same_settings_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path();
+        fs::create_dir(out.join("lm")).unwrap();
+        let args = asked(1).args(Pipeline::Lm, out).unwrap();
+        assert!(!asked(1).is_done(out, &args), "there is none");
+        let command: Vec<&str> =
+            ["forthright"].into_iter().chain(args.iter().map(String::as_str)).collect();
+        let mut info = json!({ "command": command, "end": null });
+        let write = |info: &Value| fs::write(out.join("lm/run.json"), info.to_string()).unwrap();
+        write(&info);
+        assert!(!asked(1).is_done(out, &args), "it was killed");
+        info["end"] = json!("2026-01-01T00:00:00Z");
+        info["command"][8] = json!("/where/it/was/lm");
+        write(&info);
+        assert!(asked(1).is_done(out, &args));
+        let other = asked(2).args(Pipeline::Lm, out).unwrap();
+        assert!(!asked(2).is_done(out, &other), "another seed");
+        let fresh = Reproduce { resume: false, ..asked(1) };
+        assert!(!fresh.is_done(out, &args), "not asked for");
+    }
+
+    #[test]
+    fn all_means_each() {
+        let names: Vec<String> = Pipeline::All.each().into_iter().map(name).collect();
+        assert_eq!(names, ["lm"]);
+        assert_eq!(name(Pipeline::Lm.scale(Scale::Paper)), "laptop");
+        assert!(Pipeline::Lm.needs(Scale::Paper).contains("no paper stands behind it"));
     }
 }
