@@ -7,6 +7,7 @@
 
 mod bench;
 mod checks;
+mod fuzz;
 mod peers;
 mod program;
 mod report;
@@ -41,6 +42,8 @@ enum Task {
     Test(checks::Test),
     /// Measures speed: criterion's benches, and the reference library's side by side
     Bench(bench::Bench),
+    /// Fuzzes the readers of foreign files, from seeds and from what earlier runs reached
+    Fuzz(fuzz::Fuzz),
     /// Writes summary.json and report.html of a folder of runs
     Report(report::Report),
     /// Checks floors, features and file rules from the dependency tree
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Task::Reproduce(task) => task.run(),
         Task::Test(task) => task.run(),
         Task::Bench(task) => task.run(),
+        Task::Fuzz(task) => task.run(),
         Task::Report(task) => task.run(),
         Task::Tidy(task) => task.run(),
     };

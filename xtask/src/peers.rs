@@ -1,7 +1,7 @@
 //! The Python environment in which the reference library runs, kept in the cache.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -40,19 +40,19 @@ pub(crate) fn python() -> anyhow::Result<PathBuf> {
     if python.exists() {
         return Ok(python);
     }
-    let _guard = setup::exclusive(&cache)?;
+    let guard = setup::exclusive(&cache)?;
     if !python.exists() {
         // What it was made with may be gone.
         let _ = fs::remove_dir_all(&place);
         let partial = cache.join(format!("peers-{digest}.partial"));
-        make(&base, &partial, &list)?;
+        make(&base, &partial, &list, &guard)?;
         fs::rename(&partial, &place)
             .with_context(|| format!("cannot write {}", place.display()))?;
     }
     Ok(python)
 }
 
-fn make(base: &setup::Python, partial: &Path, list: &Path) -> anyhow::Result<()> {
+fn make(base: &setup::Python, partial: &Path, list: &Path, guard: &File) -> anyhow::Result<()> {
     let python = partial.join("bin/python");
     if !has_pip(&python) {
         let _ = fs::remove_dir_all(partial);
@@ -69,8 +69,8 @@ fn make(base: &setup::Python, partial: &Path, list: &Path) -> anyhow::Result<()>
     // With pip's own cache: it is what a second try goes on from.
     command.args(["-m", "pip", "install", "--disable-pip-version-check", "--requirement"]);
     command.arg(list);
-    if let Some(cause) = setup::run_pip(&mut command)? {
-        bail!("pip cannot install the peers: {cause} (what it fetched is kept: run this again)");
+    if let Some(cause) = setup::run_pip(&mut command, guard)? {
+        bail!("pip cannot install the peers: {cause} (what it fetched is kept)");
     }
     if let Some(cause) = import(&python)? {
         let _ = fs::remove_dir_all(partial);

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::terminal::note;
+
 static ASKED: AtomicBool = AtomicBool::new(false);
 
 /// From now on Ctrl-C only asks; a second one ends the process at once.
@@ -11,7 +13,7 @@ pub(crate) fn listen() {
             // The shells' code for a process that SIGINT ended.
             std::process::exit(130);
         }
-        eprintln!("\nfinishing this step; press Ctrl-C again to stop at once");
+        note("\nfinishing this step; press Ctrl-C again to stop at once");
     });
     // Without a handler Ctrl-C ends the process, and the last checkpoint stands.
     if let Err(error) = result {

@@ -9,6 +9,7 @@ mod lm;
 mod progress;
 #[cfg(feature = "lm")]
 mod session;
+mod terminal;
 
 use std::{
     path::{Path, PathBuf},
@@ -50,10 +51,10 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             if let Some(stopped) = error.downcast_ref::<Stopped>() {
-                eprintln!("{stopped}");
+                terminal::note(stopped);
                 ExitCode::from(1)
             } else {
-                eprintln!("error: {error:#}");
+                terminal::note(format_args!("error: {error:#}"));
                 ExitCode::from(2)
             }
         }
@@ -76,9 +77,8 @@ fn report(folder: &Path) -> anyhow::Result<()> {
     let claims = run_report::write(folder)?;
     let count = |met| claims.iter().filter(|c| c.met == met).count();
     let (met, unmet, open) = (count(Some(true)), count(Some(false)), count(None));
-    println!("{met} claims met, {unmet} unmet, {open} not computed");
-    println!("{}", folder.join("report.html").display());
-    Ok(())
+    terminal::print(format_args!("{met} claims met, {unmet} unmet, {open} not computed"))?;
+    terminal::print(folder.join("report.html").display())
 }
 
 /// Whoever read our output has seen enough.

@@ -7,6 +7,8 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::terminal::note;
+
 /// Between two lines where there is no terminal.
 const EVERY: Duration = Duration::from_secs(10);
 
@@ -46,7 +48,10 @@ impl Progress {
             let per_step =
                 self.start.elapsed().as_secs_f64() / (done - self.begun_at).max(1) as f64;
             let left = per_step * (self.total - done) as f64;
-            eprintln!("{done}/{}  {message}  {per_step:.2} s a step, {left:.0} s left", self.total);
+            let total = self.total;
+            note(format_args!(
+                "{done}/{total}  {message}  {per_step:.2} s a step, {left:.0} s left"
+            ));
             self.last_line = Some(Instant::now());
         }
     }

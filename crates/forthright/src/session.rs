@@ -6,6 +6,8 @@ use anyhow::Context as _;
 use rl_core::run::{Claim, RunDir, RunInfo};
 use serde::Serialize;
 
+use crate::terminal;
+
 /// A run directory with its record.
 pub(crate) struct Session {
     pub(crate) dir: RunDir,
@@ -52,7 +54,8 @@ impl Session {
                 None => "open ",
             };
             let value = claim.value.map_or("-".into(), |v| format!("{v:.4}"));
-            println!("{verdict}  {value:>10}  {:<10}  {}", claim.target, claim.says);
+            let line = format!("{verdict}  {value:>10}  {:<10}  {}", claim.target, claim.says);
+            terminal::print(line)?;
         }
         self.end()
     }

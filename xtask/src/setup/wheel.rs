@@ -83,7 +83,12 @@ impl Python {
     }
 
     /// Lets pip put the wheel into a folder that is empty.
-    pub(super) fn fetch(&self, wheel: &Wheel, folder: &Path) -> anyhow::Result<PathBuf> {
+    pub(super) fn fetch(
+        &self,
+        wheel: &Wheel,
+        folder: &Path,
+        guard: &File,
+    ) -> anyhow::Result<PathBuf> {
         let mut command = self.command();
         command.args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"]);
         // The cache is ours; a second copy in pip's would only fill the disk.
@@ -92,7 +97,7 @@ impl Python {
         command.args(["--platform", &wheel.tag, "--dest"]).arg(folder).arg(&wheel.requirement);
         // Its temporary files belong where there is room for the wheel.
         command.env("TMPDIR", folder.parent().unwrap_or(folder));
-        let out = run_pip(&mut command)?;
+        let out = run_pip(&mut command, guard)?;
         if let Some(cause) = out {
             bail!("pip cannot fetch {}: {cause}", wheel.requirement);
         }
@@ -137,7 +142,11 @@ impl Wheel {
 }
 
 /// Runs pip, which shows its progress on a terminal; why it failed, if it did.
-pub(crate) fn run_pip(command: &mut Command) -> anyhow::Result<Option<String>> {
+///
+/// `guard` becomes its standard input, so that the cache stays locked for as long as it lives: it
+/// goes on for a while when this process is killed.
+pub(crate) fn run_pip(command: &mut Command, guard: &File) -> anyhow::Result<Option<String>> {
+    command.stdin(Stdio::from(guard.try_clone()?));
     if std::io::stderr().is_terminal() {
         command.stdout(Stdio::from(std::io::stderr().as_fd().try_clone_to_owned()?));
     } else {
@@ -160,7 +169,7 @@ pub(crate) fn run_pip(command: &mut Command) -> anyhow::Result<Option<String>> {
     Ok(Some(last_line(&out.stderr)))
 }
 
-/// Keeps other set-ups out of the cache until the file is dropped.
+/// Keeps other set-ups out of the cache until the file and all its clones are closed.
 pub(crate) fn exclusive(cache: &Path) -> anyhow::Result<File> {
     let refused = || format!("cannot write to the cache folder {}", cache.display());
     fs::create_dir_all(cache).with_context(refused)?;

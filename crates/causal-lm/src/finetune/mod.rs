@@ -5,6 +5,7 @@
 
 mod batch;
 mod example;
+mod setting;
 mod trainer;
 
 pub use batch::{Batch, Packing};
@@ -54,7 +55,9 @@ pub struct FinetuneConfig {
     pub logit_rows: usize,
     /// Root of the examples' order and the adapter's start.
     pub seed: u64,
-    /// Size and place of an adapter; without one, all weights are trained, in f32 copies.
+    /// Size and place of an adapter; without one, which is `false` in a file, all weights are
+    /// trained, in f32 copies.
+    #[serde(with = "setting")]
     pub adapter: Option<LoraConfig>,
 }
 

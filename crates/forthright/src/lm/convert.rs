@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::model::{Dtype, Model};
+use crate::terminal;
 
 /// Write any checkpoint in the Hugging Face layout, an adapter added in
 #[derive(Args)]
@@ -19,7 +20,6 @@ pub(crate) struct Convert {
 impl Convert {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         self.model.load(Dtype::Bf16)?.save(&self.out)?;
-        println!("{}", self.out.display());
-        Ok(())
+        terminal::print(self.out.display())
     }
 }

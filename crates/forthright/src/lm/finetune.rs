@@ -17,7 +17,12 @@ use super::{
     jsonl::Lines,
     model::{Dtype, Model},
 };
-use crate::{interrupt, progress::Progress, session::Session};
+use crate::{
+    interrupt,
+    progress::Progress,
+    session::Session,
+    terminal::{note, print},
+};
 
 /// Train on examples: an adapter, or all weights
 ///
@@ -132,15 +137,15 @@ impl Finetune {
         if self.resume {
             match dir.latest_checkpoint()? {
                 Some(checkpoint) => trainer.restore(&checkpoint.path)?,
-                None => eprintln!("no checkpoint yet: starting from the beginning"),
+                None => note("no checkpoint yet: starting from the beginning"),
             }
         }
-        eprintln!(
+        note(format_args!(
             "{} examples, {} steps, {} numbers to train",
             trainer.num_examples(),
             trainer.total_steps(),
             trainer.num_trained()
-        );
+        ));
         let eval = |lm: &CausalLm| -> anyhow::Result<Option<f64>> {
             let loss = held_out.as_ref().map(|e| mean_loss(lm, e, &config.finetune)).transpose()?;
             Ok(loss.map(|(loss, _)| loss))
@@ -149,10 +154,10 @@ impl Finetune {
         train(&mut trainer, dir, &config)?;
         if !trainer.is_done() {
             anyhow::bail!(crate::Stopped(format!(
-                "stopped after step {}: the same command with --resume and without its other \
-                 settings goes on (forthright lm finetune --resume --out {})",
+                "stopped after step {}, go on with: forthright lm finetune --resume --out {}{}",
                 trainer.steps(),
-                self.out.display()
+                self.out.display(),
+                self.model.flags()
             )));
         }
         let trained = trainer.model();
@@ -177,14 +182,15 @@ impl Finetune {
                 "version": 1, "steps": trainer.steps(), "held_out_before": before,
                 "held_out_after": after, "written": written,
             });
-            println!("{document}");
+            print(document)
         } else {
             if let (Some(before), Some(after)) = (before, after) {
-                println!("held-out loss {before:.4} before, {after:.4} after (nats a token)");
+                print(format_args!(
+                    "held-out loss {before:.4} before, {after:.4} after (nats a token)"
+                ))?;
             }
-            println!("{}", written.display());
+            print(written.display())
         }
-        Ok(())
     }
 
     fn resolve(&self) -> anyhow::Result<Config> {
@@ -193,8 +199,14 @@ impl Finetune {
         let mut config = match &path {
             None => Config::default(),
             Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read {}", path.display()))?;
+                let text = std::fs::read_to_string(path).with_context(|| {
+                    let cannot = format!("cannot read {}", path.display());
+                    if self.resume {
+                        format!("{} holds no run to go on with: {cannot}", self.out.display())
+                    } else {
+                        cannot
+                    }
+                })?;
                 toml::from_str(&text).with_context(|| path.display().to_string())?
             }
         };

@@ -74,7 +74,7 @@ impl Generate {
 
     fn file(&self, model: &Pretrained, mut lines: Lines) -> anyhow::Result<()> {
         let config = self.sampling.config(model);
-        let mut out = std::io::stdout().lock();
+        let mut out = crate::terminal::stdout();
         let mut done = 0;
         loop {
             let batch: Vec<(String, Line)> = lines.take(ROWS)?;

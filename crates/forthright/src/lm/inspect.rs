@@ -22,7 +22,7 @@ impl Inspect {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let model = self.model.load(Dtype::Bf16)?;
         let tensors = model.lm.named_tensors();
-        let mut out = std::io::stdout().lock();
+        let mut out = crate::terminal::stdout();
         let template = model.chat_template.as_ref().map(ChatTemplate::source);
         if self.json {
             let tensors: Vec<_> =

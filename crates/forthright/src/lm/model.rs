@@ -62,6 +62,24 @@ impl Model {
             .context("the default model is not there: run `cargo xtask setup`, or give --model")
     }
 
+    /// Its flags as they were given, each with a space before it.
+    pub(crate) fn flags(&self) -> String {
+        let mut out = String::new();
+        let mut flag = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                out += &[" --", name, " ", &value].concat();
+            }
+        };
+        let path = |path: &PathBuf| path.display().to_string();
+        flag("model", self.model.as_ref().map(path));
+        flag("adapter", self.adapter.as_ref().map(path));
+        flag("device", (self.device != DeviceChoice::Auto).then(|| self.device.to_string()));
+        let dtype = self.dtype.and_then(|dtype| dtype.to_possible_value());
+        flag("dtype", dtype.map(|value| value.get_name().to_owned()));
+        flag("threads", self.threads.map(|threads| threads.to_string()));
+        out
+    }
+
     /// Loads it, adapter merged; `otherwise` is the type where none was asked for.
     pub(crate) fn load(&self, otherwise: Dtype) -> anyhow::Result<Pretrained> {
         if let Some(threads) = self.threads {

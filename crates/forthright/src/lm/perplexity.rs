@@ -47,7 +47,7 @@ impl Perplexity {
         let nll = -scores.iter().sum::<f64>() / n;
         let variance = scores.iter().map(|s| (s + nll).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
         let std_error = (variance / n).sqrt();
-        let mut out = std::io::stdout().lock();
+        let mut out = crate::terminal::stdout();
         if self.json {
             let document = json!({
                 "version": 1, "nll": nll, "std_error": std_error, "perplexity": nll.exp(),

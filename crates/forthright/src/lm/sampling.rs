@@ -76,7 +76,7 @@ impl SamplingArgs {
         index: usize,
     ) -> anyhow::Result<(String, Vec<Completion>)> {
         let request = [Request { prompt, seed: self.seed(index) }];
-        let mut out = std::io::stdout().lock();
+        let mut out = crate::terminal::stdout();
         let mut shown = String::new();
         let mut show = |text: &str| -> anyhow::Result<()> {
             shown.push_str(text);

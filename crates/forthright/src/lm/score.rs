@@ -44,7 +44,7 @@ impl Score {
         let mut lines = Lines::open(&self.input)?;
         let model = self.model.load(Dtype::F32)?;
         let lm = model.lm.packed();
-        let mut out = std::io::stdout().lock();
+        let mut out = crate::terminal::stdout();
         loop {
             let batch: Vec<(String, Line)> = lines.take(LINES)?;
             if batch.is_empty() {

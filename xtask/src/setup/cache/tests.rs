@@ -171,7 +171,7 @@ fn a_full_disk_leaves_the_cache_sound() {
     double.put("full", "");
     let message = double.ensure().unwrap_err();
     assert!(message.starts_with("cannot unpack one==1 into "), "{message}");
-    assert!(message.ends_with("No space left on device"), "{message}");
+    assert!(message.contains(": no space left on the disk; FORTHRIGHT_CACHE"), "{message}");
     fs::remove_file(double.at("full")).unwrap();
     double.assert_whole();
 }
@@ -197,6 +197,22 @@ fn of_two_set_ups_at_once_one_fetches() {
     });
     double.assert_whole();
     assert_eq!(double.fetched(), ["one==1", "two==1"]);
+}
+
+/// A set-up that is killed leaves its pip at work for a while; the next one waits for it.
+#[test]
+fn a_pip_without_its_set_up_keeps_the_cache() {
+    let double = Double::new();
+    fs::create_dir(double.at("cache")).unwrap();
+    let guard = exclusive(&double.at("cache")).unwrap();
+    let mut orphan = std::process::Command::new("sleep")
+        .arg("0.5")
+        .stdin(guard.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    drop(guard);
+    double.assert_whole();
+    assert!(orphan.try_wait().unwrap().is_some(), "it was not waited for");
 }
 
 #[test]

@@ -1,0 +1,147 @@
+//! Runs that are killed at any moment and go on end as if they never had been.
+#![expect(clippy::print_stderr, reason = "the moments, for when it fails")]
+
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command},
+    thread,
+    time::{Duration, Instant},
+};
+
+use forthright_tests::{Said, Tiny, assert_same, said};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use crate::finetune::{resume, settings, spawn, start, wait_for};
+
+/// The newest whole checkpoint, by its name.
+fn newest(run: &Path) -> Option<String> {
+    let names = fs::read_dir(run.join("checkpoints")).ok()?;
+    let names = names.filter_map(|e| e.ok()?.file_name().into_string().ok());
+    names.filter(|name| name.starts_with("step-")).max()
+}
+
+/// Every folder that has a checkpoint's name holds one.
+fn assert_whole(run: &Path) {
+    let Ok(entries) = fs::read_dir(run.join("checkpoints")) else { return };
+    for path in entries.map(|e| e.unwrap().path()) {
+        if path.file_name().unwrap().to_str().unwrap().starts_with("step-") {
+            let bytes = fs::read(path.join("trainer.safetensors")).unwrap();
+            let tensors = safetensors::SafeTensors::deserialize(&bytes);
+            assert!(tensors.is_ok_and(|t| !t.is_empty()), "{} is torn", path.display());
+        }
+    }
+}
+
+/// The run as a user would go on with it.
+fn go_on(tiny: &Tiny, steps: u64, kind: &[&str]) -> Command {
+    if tiny.at("killed/config.toml").exists() {
+        resume(tiny, "killed")
+    } else {
+        start(tiny, "killed", steps, kind)
+    }
+}
+
+/// Lets a run come past its last checkpoint, so that the kills are spread over all of it.
+fn let_advance(child: &mut Child, run: &Path, before: Option<&String>) -> bool {
+    loop {
+        if newest(run).as_ref() > before {
+            return true;
+        }
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// A run killed `kills` times ends as one that was not. Most kills come some steps after the run has
+/// gone on, at any point of a step or of the checkpoint that is written after each; every fifth comes
+/// at any point from the start of the process on.
+fn killed_runs_end_alike(kills: usize, steps: u64, kind: &[&str], seed: u64) {
+    let tiny = Tiny::new();
+    settings(&tiny, 1);
+    let begun = Instant::now();
+    let whole = said(start(&tiny, "whole", steps, kind), "");
+    assert_eq!(whole.code, Some(0), "{}", whole.err);
+    let whole_s = begun.elapsed().as_secs_f64();
+    let run = tiny.at("killed");
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (mut done, mut ended) = (0, 0);
+    let mut torn = 0;
+    while done < kills {
+        assert!(ended < kills, "the run is too short for so many kills");
+        let before = newest(&run);
+        let mut child = spawn(go_on(&tiny, steps, kind));
+        let at_start = done % 5 == 4;
+        let delay = Duration::from_secs_f64(if at_start {
+            rng.random_range(0.0..whole_s * 0.5)
+        } else {
+            rng.random_range(0.0..whole_s / steps as f64 * 3.0)
+        });
+        if at_start || let_advance(&mut child, &run, before.as_ref()) {
+            thread::sleep(delay);
+        }
+        child.kill().unwrap();
+        let killed = Said::from(child.wait_with_output().unwrap());
+        if let Some(code) = killed.code {
+            // It came to its end before the kill.
+            assert_eq!(code, 0, "{}", killed.err);
+            ended += 1;
+            continue;
+        }
+        done += 1;
+        let remains = fs::read_dir(run.join("checkpoints")).into_iter().flatten();
+        torn += remains
+            .filter(|e| e.as_ref().unwrap().file_name().to_str().unwrap().starts_with(".partial"))
+            .count();
+        let from = if at_start { "its start" } else { "a checkpoint" };
+        eprintln!(
+            "kill {done}: {delay:.1?} after {from}, {before:?} before, {:?} after",
+            newest(&run)
+        );
+        assert_whole(&run);
+    }
+    eprintln!("{torn} checkpoints were being written or deleted when the kill came");
+    let last: Said = said(go_on(&tiny, steps, kind), "");
+    assert_eq!(last.code, Some(0), "{}", last.err);
+    assert_same(&run, &tiny.at("whole"));
+}
+
+#[test]
+fn a_killed_adapter_run_ends_alike() {
+    killed_runs_end_alike(20, 150, &["--rank", "2"], 1);
+}
+
+#[test]
+fn a_killed_run_of_all_weights_ends_alike() {
+    killed_runs_end_alike(8, 60, &["--full"], 2);
+}
+
+/// Ends the step, writes a checkpoint, and says how to go on; what it says works.
+#[test]
+fn ctrl_c_writes_a_checkpoint_and_says_how_to_go_on() {
+    let tiny = Tiny::new();
+    let (steps, kind) = (400, ["--rank", "2"]);
+    settings(&tiny, 1000);
+    assert_eq!(said(start(&tiny, "whole", steps, &kind), "").code, Some(0));
+    let mut child = spawn(start(&tiny, "run", steps, &kind));
+    wait_for(&mut child, &tiny.at("run/metrics.jsonl"));
+    thread::sleep(Duration::from_millis(20));
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let stopped = Said::from(child.wait_with_output().unwrap());
+    assert_eq!(stopped.code, Some(1), "{}", stopped.err);
+    assert_eq!(stopped.out, "");
+    let step = newest(&tiny.at("run")).expect("a checkpoint");
+    assert!(step < format!("step-{steps:06}"), "it was stopped on the way");
+    let says = stopped.err.lines().last().unwrap();
+    let how = says.split_once("go on with: forthright ").expect(says).1;
+    let args: Vec<&str> = how.split(' ').collect();
+    let last = said(forthright_tests::command(&args), "");
+    assert_eq!(last.code, Some(0), "{}", last.err);
+    assert_same(&tiny.at("run/adapter"), &tiny.at("whole/adapter"));
+    let metrics = |run: &str| fs::read(tiny.at(run).join("metrics.jsonl")).unwrap();
+    assert!(metrics("run") == metrics("whole"), "metrics.jsonl differs");
+}

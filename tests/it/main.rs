@@ -1,0 +1,9 @@
+//! The command as a user meets it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bad_input;
+mod crash;
+mod disk;
+mod finetune;
+mod generate;
+mod score;
