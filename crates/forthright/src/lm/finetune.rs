@@ -254,6 +254,7 @@ fn train(trainer: &mut Trainer, dir: &RunDir, config: &Config) -> anyhow::Result
         progress.at(report.step, &format!("loss {:.4}", report.loss));
         let due = report.step % config.checkpoint_every == 0;
         if due || trainer.is_done() || interrupt::asked() {
+            metrics.sync()?;
             dir.save_checkpoint(report.step, config.keep_checkpoints, |folder| {
                 trainer.save(folder).map_err(anyhow::Error::from)
             })?;

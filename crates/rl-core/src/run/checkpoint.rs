@@ -129,17 +129,20 @@ fn sync_tree(folder: &Path) -> Result<(), Error> {
             File::open(&path).and_then(|f| f.sync_all()).map_err(io("write", &path))?;
         }
     }
-    Ok(())
+    sync_folder(folder)
 }
 
-/// Makes a rename last through a power cut, where folders can be flushed.
+/// Makes a rename last through a power cut.
 fn sync_parent(path: &Path) -> Result<(), Error> {
-    match path.parent() {
-        Some(folder) if cfg!(unix) => {
-            File::open(folder).and_then(|f| f.sync_all()).map_err(io("write", folder))
-        }
-        _ => Ok(()),
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Flushes the names in a folder, where folders can be flushed.
+fn sync_folder(folder: &Path) -> Result<(), Error> {
+    if cfg!(not(unix)) {
+        return Ok(());
     }
+    File::open(folder).and_then(|f| f.sync_all()).map_err(io("write", folder))
 }
 
 #[cfg(test)]

@@ -210,6 +210,15 @@ impl LineWriter {
     pub fn push(&mut self, object: &serde_json::Value) -> Result<(), Error> {
         self.file.write_all(format!("{object}\n").as_bytes()).map_err(io("write", &self.path))
     }
+
+    /// Flushes to the disk. To be called before a checkpoint is written, which must not outlive the
+    /// lines that came before it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn sync(&self) -> Result<(), Error> {
+        self.file.sync_data().map_err(io("write", &self.path))
+    }
 }
 
 /// Reads a whole JSON file of a run; none if there is no such file.
