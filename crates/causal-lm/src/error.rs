@@ -29,7 +29,7 @@ pub enum Error {
         found: String,
     },
     /// The model needs a tensor that is not there.
-    #[error("{file}: tensor {tensor} is missing")]
+    #[error("{file}: tensor {} is missing", shown(tensor))]
     MissingTensor {
         /// File or folder.
         file: String,
@@ -37,7 +37,10 @@ pub enum Error {
         tensor: String,
     },
     /// There is a tensor that the model has no use for.
-    #[error("{file}: tensor {tensor} is not part of such a model; is its configuration right?")]
+    #[error(
+        "{file}: tensor {} is not part of such a model; is its configuration right?",
+        shown(tensor)
+    )]
     UnexpectedTensor {
         /// File or folder.
         file: String,
@@ -45,7 +48,7 @@ pub enum Error {
         tensor: String,
     },
     /// Sizes that do not fit together.
-    #[error("{what}: expected {expected}, found {found}")]
+    #[error("{}: expected {}, found {}", shown(what), shown(expected), shown(found))]
     Shape {
         /// Argument or tensor.
         what: String,
@@ -83,7 +86,7 @@ pub enum Error {
         found: String,
     },
     /// A tokenizer that cannot be built or used.
-    #[error("{file}: tokenizer: {message}")]
+    #[error("{file}: tokenizer: {}", shown(message))]
     Tokenizer {
         /// File the tokenizer comes from.
         file: String,
@@ -91,7 +94,7 @@ pub enum Error {
         message: String,
     },
     /// A chat template that cannot be parsed or rendered.
-    #[error("{file}: chat template: {message}")]
+    #[error("{file}: chat template: {}", shown(message))]
     Template {
         /// File the template comes from.
         file: String,
@@ -127,7 +130,7 @@ impl Error {
         Self::Format {
             file: file.to_string(),
             field: shown(&field.into()),
-            expected: expected.into(),
+            expected: shown(&expected.into()),
             found: shown(&found.into()),
         }
     }
@@ -135,7 +138,7 @@ impl Error {
 
 /// Text of a foreign file, fit for one line of a message.
 fn shown(text: &str) -> String {
-    const MAX_CHARS: usize = 200;
+    const MAX_CHARS: usize = 300;
     let mut out: String = text.chars().take(MAX_CHARS).flat_map(char::escape_debug).collect();
     if text.chars().count() > MAX_CHARS {
         out.push('…');

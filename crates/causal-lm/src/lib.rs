@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod bytes;
 pub mod cache;
 pub mod chat;
 pub mod config;
+mod contain;
 mod error;
 pub mod finetune;
 pub mod generate;
@@ -15,6 +17,7 @@ pub mod model;
 mod pretrained;
 pub mod score;
 pub mod tokenizer;
+mod unique;
 pub mod weights;
 
 pub use error::Error;

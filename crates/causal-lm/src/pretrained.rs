@@ -80,7 +80,7 @@ impl Pretrained {
         let mut config = from_hf(&folder.join("config.json"))?;
         merge_generation_config(&mut config, &folder.join("generation_config.json"))?;
         let tokenizer = Tokenizer::from_file(&folder.join("tokenizer.json"))?;
-        let chat_template = folder_template(folder)?;
+        let chat_template = ChatTemplate::from_folder(folder)?;
         let source = SafetensorsSource::open_folder(folder)?;
         let lm = CausalLm::from_source(&config, &source, options.kind, options.device)?;
         Ok(Self { lm, tokenizer, chat_template })
@@ -121,18 +121,10 @@ impl Pretrained {
             "clean_up_tokenization_spaces": false,
         });
         if let Some(template) = &self.chat_template {
-            let special = template.special_tokens();
-            for (key, token) in [
-                ("bos_token", &special.bos_token),
-                ("eos_token", &special.eos_token),
-                ("pad_token", &special.pad_token),
-                ("unk_token", &special.unk_token),
-            ] {
-                if let Some(token) = token {
-                    described[key] = json!(token);
-                }
+            for (name, token) in template.special_tokens().spelled() {
+                described[name] = json!(token);
             }
-            text("chat_template.jinja", template.source().to_owned())?;
+            template.save(folder)?;
         }
         text("tokenizer_config.json", format!("{described:#}\n"))?;
         save_sharded(folder, &self.lm.named_tensors(), SHARD_BYTES)
@@ -160,42 +152,8 @@ fn merge_generation_config(config: &mut ModelConfig, path: &Path) -> Result<(), 
     Ok(())
 }
 
-/// `chat_template.jinja`, or `chat_template` of `tokenizer_config.json`: text, or a list of named
-/// ones of which `default` is taken.
-fn folder_template(folder: &Path) -> Result<Option<ChatTemplate>, Error> {
-    let config_path = folder.join("tokenizer_config.json");
-    let config = read_json(&config_path)?.unwrap_or(Json::Null);
-    let token = |key: &str| match &config[key] {
-        Json::String(token) => Some(token.clone()),
-        other => other["content"].as_str().map(str::to_owned),
-    };
-    let special = SpecialTokens {
-        bos_token: token("bos_token"),
-        eos_token: token("eos_token"),
-        pad_token: token("pad_token"),
-        unk_token: token("unk_token"),
-    };
-    let path = folder.join("chat_template.jinja");
-    if path.exists() {
-        let source = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        return ChatTemplate::parse(&source, special, &path.display().to_string()).map(Some);
-    }
-    let source = match &config["chat_template"] {
-        Json::Null => return Ok(None),
-        Json::String(source) => Some(source.as_str()),
-        Json::Array(named) => {
-            named.iter().find(|t| t["name"] == "default").and_then(|t| t["template"].as_str())
-        }
-        _ => None,
-    };
-    let source = source.ok_or_else(|| {
-        let expected = "text, or a list with one named default";
-        Error::format(config_path.display(), "chat_template", expected, "neither")
-    })?;
-    ChatTemplate::parse(source, special, &config_path.display().to_string()).map(Some)
-}
-
-fn read_json(path: &Path) -> Result<Option<Json>, Error> {
+/// The content of a JSON file, or nothing where there is no such file.
+pub(crate) fn read_json(path: &Path) -> Result<Option<Json>, Error> {
     if !path.exists() {
         return Ok(None);
     }

@@ -68,6 +68,11 @@ impl<'a> Asset<'a> {
         Self { name, wheels: lock.wheel.iter().filter(ours).collect(), note: None }
     }
 
+    /// What the lock file calls it.
+    pub(super) fn name(&self) -> &str {
+        self.name
+    }
+
     /// Name in the cache: changes with what it is made from.
     pub(super) fn folder(&self) -> String {
         let mut parts: Vec<String> = Vec::new();

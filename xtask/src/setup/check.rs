@@ -17,7 +17,9 @@ pub(super) fn check(setup: &Setup) -> anyhow::Result<Outcome> {
         if place.exists() {
             return Ok(place.display().to_string());
         }
-        Err(format!("not in the cache {}; run `cargo xtask setup`", cache.path().display()))
+        let flag = if asset.name() == "libtorch-cuda" { " --cuda" } else { "" };
+        let how = format!("run `cargo xtask setup{flag}`");
+        Err(format!("not in the cache {}; {how}", cache.path().display()))
     };
     let libtorch = match setup.source(&lock, &cache, !setup.cuda) {
         Ok(Source::Own(path) | Source::Linked(path)) => Ok(path.display().to_string()),

@@ -1,7 +1,8 @@
 //! [`ModelConfig`] from the metadata of a GGUF file.
 
 use super::{
-    Activation, Family, Mlp, ModelConfig, Norm, QkNorm, Residual, Rope, RopeScaling, Window,
+    Activation, Family, MAX_LAYERS, Mlp, ModelConfig, Norm, QkNorm, Residual, Rope, RopeScaling,
+    Window,
 };
 use crate::{
     Error,
@@ -42,8 +43,8 @@ impl Keys<'_> {
         match self.get(name) {
             None => default.ok_or_else(|| bad("nothing".into())),
             // Files hold f32: 1e-5 stands there as 9.99999974e-6.
-            Some(v) => match v.as_f64() {
-                Some(x) if x.is_finite() && x > 0.0 => Ok(shortest(x as f32)),
+            Some(v) => match v.as_f64().map(|x| x as f32) {
+                Some(x) if x.is_finite() && x > 0.0 => Ok(shortest(x)),
                 _ => Err(bad(v.to_string())),
             },
         }
@@ -75,7 +76,7 @@ pub fn from_gguf(file: &Gguf) -> Result<ModelConfig, Error> {
         }
     };
     let keys = Keys { file, arch };
-    if let Some(experts) = keys.get("expert_count").and_then(Value::as_usize).filter(|&n| n > 0) {
+    if let Some(experts) = keys.get("expert_count").filter(|v| v.as_usize() != Some(0)) {
         return Err(file.bad(&keys.key("expert_count"), "0 (a dense model)", experts.to_string()));
     }
     if let Some(window) = keys.get("attention.sliding_window") {
@@ -97,8 +98,16 @@ pub fn from_gguf(file: &Gguf) -> Result<ModelConfig, Error> {
         scaling: rope_scaling(&keys)?,
     };
     let num_layers = keys.usize("block_count")?;
+    if num_layers > MAX_LAYERS {
+        let key = keys.key("block_count");
+        return Err(file.bad(&key, &format!("1 to {MAX_LAYERS}"), num_layers.to_string()));
+    }
     let token = |key: &str| {
-        file.value(&format!("tokenizer.ggml.{key}")).and_then(Value::as_usize).map(|t| t as u32)
+        let key = format!("tokenizer.ggml.{key}");
+        let id = |v: &Value| v.as_usize().and_then(|id| u32::try_from(id).ok());
+        file.value(&key)
+            .map(|v| id(v).ok_or_else(|| file.bad(&key, "a token id", v.to_string())))
+            .transpose()
     };
     let qkv_bias = file.tensor("blk.0.attn_q.bias").is_some();
     let config = ModelConfig {
@@ -127,9 +136,9 @@ pub fn from_gguf(file: &Gguf) -> Result<ModelConfig, Error> {
         attn_out_bias: file.tensor("blk.0.attn_output.bias").is_some(),
         mlp_bias: file.tensor("blk.0.ffn_down.bias").is_some(),
         tie_embeddings: file.tensor("output.weight").is_none(),
-        bos: token("bos_token_id"),
-        eos: token("eos_token_id").into_iter().collect(),
-        pad: token("padding_token_id"),
+        bos: token("bos_token_id")?,
+        eos: token("eos_token_id")?.into_iter().collect(),
+        pad: token("padding_token_id")?,
     };
     config.validate(&file.path().display().to_string())?;
     Ok(config)
@@ -141,15 +150,16 @@ fn rope_scaling(keys: &Keys<'_>) -> Result<RopeScaling, Error> {
         let expected = "no scaled rotary embedding in GGUF files (use the safetensors checkpoint)";
         return Err(keys.file.bad("rope_freqs.weight", expected, "a tensor of factors"));
     }
-    match keys.get("rope.scaling.type").and_then(Value::as_str) {
-        None | Some("none") => Ok(RopeScaling::None),
-        Some("linear") => {
+    let kind = keys.get("rope.scaling.type");
+    match kind.map(|v| (v, v.as_str())) {
+        None | Some((_, Some("none"))) => Ok(RopeScaling::None),
+        Some((_, Some("linear"))) => {
             Ok(RopeScaling::Linear { factor: keys.float("rope.scaling.factor", None)? })
         }
-        Some(other) => Err(keys.file.bad(
+        Some((other, _)) => Err(keys.file.bad(
             &keys.key("rope.scaling.type"),
             "none or linear in GGUF files",
-            other,
+            other.to_string(),
         )),
     }
 }

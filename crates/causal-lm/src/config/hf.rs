@@ -1,13 +1,14 @@
-//! [`ModelConfig`] from a published `config.json`, and back.
+//! [`ModelConfig`] from a published `config.json`.
 
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    Activation, Family, Mlp, ModelConfig, Norm, QkNorm, Residual, Rope, RopeScaling, Window,
+    Activation, Family, MAX_LAYERS, Mlp, ModelConfig, Norm, QkNorm, Residual, Rope, RopeScaling,
+    Window,
 };
-use crate::Error;
+use crate::{Error, unique::UniqueMap};
 
 /// Keys that do not change what the weights compute when they run without dropout.
 const HARMLESS: &[&str] = &[
@@ -103,6 +104,14 @@ impl Keys {
         ids.ok_or_else(|| self.bad(key, "a token id or a list of them", &value))
     }
 
+    fn token(&mut self, key: &str) -> Result<Option<u32>, Error> {
+        match self.tokens(key)?[..] {
+            [] => Ok(None),
+            [id] => Ok(Some(id)),
+            ref ids => Err(self.bad(key, "one token id", &json!(ids))),
+        }
+    }
+
     fn finish(self) -> Result<(), Error> {
         match self.map.iter().find(|(k, v)| !v.is_null() && !HARMLESS.contains(&k.as_str())) {
             None => Ok(()),
@@ -133,9 +142,9 @@ pub fn from_hf(path: &Path) -> Result<ModelConfig, Error> {
 /// # Errors
 /// As for [`from_hf`].
 pub fn parse_hf(text: &str, file: &str) -> Result<ModelConfig, Error> {
-    let map: Map<String, Value> = serde_json::from_str(text)
+    let UniqueMap(map) = serde_json::from_str(text)
         .map_err(|e| Error::format(file, "content", "a JSON object", e.to_string()))?;
-    let mut keys = Keys { file: file.to_owned(), map };
+    let mut keys = Keys { file: file.to_owned(), map: map.into_iter().collect() };
     let model_type = keys.take("model_type").unwrap_or(Value::Null);
     let family = match model_type.as_str() {
         Some("llama") => Family::Llama,
@@ -152,7 +161,15 @@ pub fn parse_hf(text: &str, file: &str) -> Result<ModelConfig, Error> {
     let neox = family == Family::GptNeox;
     let (hidden, num_heads) = (keys.need("hidden_size")?, keys.need("num_attention_heads")?);
     let num_layers = keys.need("num_hidden_layers")?;
+    if num_layers > MAX_LAYERS {
+        let expected = format!("1 to {MAX_LAYERS}");
+        return Err(keys.bad("num_hidden_layers", &expected, &json!(num_layers)));
+    }
     let num_kv_heads = keys.count("num_key_value_heads")?.unwrap_or(num_heads);
+    if neox && num_kv_heads != num_heads {
+        let expected = "as many as query heads in this family";
+        return Err(keys.bad("num_key_value_heads", expected, &json!(num_kv_heads)));
+    }
     let head_dim = keys.count("head_dim")?.unwrap_or(match family {
         Family::Qwen3 => 128,
         _ => hidden / num_heads,
@@ -197,11 +214,11 @@ pub fn parse_hf(text: &str, file: &str) -> Result<ModelConfig, Error> {
         windows,
         qkv_bias: attention_bias || family == Family::Qwen2,
         attn_out_bias: attention_bias && family != Family::Qwen2,
-        mlp_bias: if neox { true } else { keys.flag("mlp_bias", false)? },
+        mlp_bias: neox || family == Family::Llama && keys.flag("mlp_bias", false)?,
         tie_embeddings: keys.flag("tie_word_embeddings", false)?,
-        bos: keys.tokens("bos_token_id")?.first().copied(),
+        bos: keys.token("bos_token_id")?,
         eos: keys.tokens("eos_token_id")?,
-        pad: keys.tokens("pad_token_id")?.first().copied(),
+        pad: keys.token("pad_token_id")?,
     };
     keys.finish()?;
     config.validate(file)?;
@@ -223,17 +240,28 @@ fn activation(keys: &mut Keys, neox: bool) -> Result<Activation, Error> {
 }
 
 fn windows(keys: &mut Keys, family: Family, num_layers: usize) -> Result<Vec<Window>, Error> {
-    let width = keys.count("sliding_window")?;
-    let types = keys.take("layer_types");
     let qwen = matches!(family, Family::Qwen2 | Family::Qwen3);
+    let slides = qwen || family == Family::Olmo3;
+    let width = if slides { keys.count("sliding_window")? } else { None };
+    let types = keys.take("layer_types");
     let on = if qwen { keys.flag("use_sliding_window", false)? } else { family == Family::Olmo3 };
     let full_below = if qwen { keys.take("max_window_layers") } else { None };
-    let full_below = full_below.and_then(|v| v.as_u64()).unwrap_or(28) as usize;
+    let full_below = match &full_below {
+        None => 28,
+        Some(value) => value
+            .as_u64()
+            .ok_or_else(|| keys.bad("max_window_layers", "a number of blocks", value))?
+            as usize,
+    };
     let width = match (on, width) {
         (true, None) => Some(4096),
         (true, width) => width,
         (false, _) => None,
     };
+    let expected = format!("{num_layers} of full_attention or sliding_attention");
+    if let Some(types) = types.as_ref().filter(|t| t.as_array().map(Vec::len) != Some(num_layers)) {
+        return Err(keys.bad("layer_types", &expected, types));
+    }
     let sliding = |i: usize| -> Result<bool, Error> {
         let Some(types) = &types else {
             let default = if qwen { i >= full_below } else { !(i + 1).is_multiple_of(4) };
@@ -242,10 +270,7 @@ fn windows(keys: &mut Keys, family: Family, num_layers: usize) -> Result<Vec<Win
         match types.get(i).and_then(Value::as_str) {
             Some("full_attention") => Ok(false),
             Some("sliding_attention") => Ok(true),
-            _ => {
-                let expected = format!("{num_layers} of full_attention or sliding_attention");
-                Err(keys.bad("layer_types", &expected, types))
-            }
+            _ => Err(keys.bad("layer_types", &expected, types)),
         }
     };
     (0..num_layers)
@@ -273,28 +298,38 @@ fn ropes(
     let fraction = fraction.unwrap_or(if neox { 0.25 } else { 1.0 });
     let scaling = keys.take("rope_scaling");
     let parameters = keys.take("rope_parameters");
-    let mut one = |value: Option<&Value>| rope(keys, value, theta, fraction, head_dim, max_context);
+    if let (Some(scaling), Some(_)) = (&scaling, &parameters) {
+        return Err(keys.bad("rope_scaling", "nothing beside rope_parameters", scaling));
+    }
+    let one = |keys: &Keys, value: Option<&Value>| {
+        rope(keys, value, theta, fraction, head_dim, max_context)
+    };
     match parameters {
         Some(Value::Object(map)) if map.contains_key("full_attention") => {
+            let kinds = ["full_attention", "sliding_attention"];
+            if let Some((other, value)) = map.iter().find(|(k, _)| !kinds.contains(&k.as_str())) {
+                let expected = format!("only {} and {}", kinds[0], kinds[1]);
+                return Err(keys.bad("rope_parameters", &expected, &json!({ other: value })));
+            }
             let full = map.get("full_attention").filter(|v| !v.is_null());
             let sliding = map.get("sliding_attention").filter(|v| !v.is_null());
-            Ok([one(full)?, one(sliding)?])
+            Ok([one(keys, full)?, one(keys, sliding)?])
         }
         Some(shared) => {
-            let rope = one(Some(&shared))?;
+            let rope = one(keys, Some(&shared))?;
             Ok([rope, rope])
         }
         // The older form; OLMo 3 scales only the blocks with full attention.
         None => {
-            let full = one(scaling.as_ref())?;
-            let sliding = if family == Family::Olmo3 { one(None)? } else { full };
+            let full = one(keys, scaling.as_ref())?;
+            let sliding = if family == Family::Olmo3 { one(keys, None)? } else { full };
             Ok([full, sliding])
         }
     }
 }
 
 fn rope(
-    keys: &mut Keys,
+    keys: &Keys,
     value: Option<&Value>,
     theta: f64,
     fraction: f64,
@@ -344,118 +379,17 @@ fn yarn(
         (Some(m), Some(all)) => grown(m) / grown(all),
         _ => grown(1.0),
     };
+    let attention_factor = keys.float("attention_factor")?.unwrap_or(inferred);
+    if !attention_factor.is_finite() || attention_factor <= 0.0 {
+        let found = json!(attention_factor.to_string());
+        return Err(keys.bad("attention_factor", "a positive number from mscale", &found));
+    }
     Ok(RopeScaling::Yarn {
         factor,
         beta_fast: keys.float("beta_fast")?.unwrap_or(32.0),
         beta_slow: keys.float("beta_slow")?.unwrap_or(1.0),
-        attention_factor: keys.float("attention_factor")?.unwrap_or(inferred),
+        attention_factor,
         original_context,
         truncate: keys.flag("truncate", true)?,
     })
-}
-
-impl ModelConfig {
-    /// The `config.json` with which other tools rebuild the same function.
-    pub fn to_hf(&self) -> Value {
-        let (model_type, class) = match self.family {
-            Family::Llama => ("llama", "LlamaForCausalLM"),
-            Family::Qwen2 => ("qwen2", "Qwen2ForCausalLM"),
-            Family::Qwen3 => ("qwen3", "Qwen3ForCausalLM"),
-            Family::GptNeox => ("gpt_neox", "GPTNeoXForCausalLM"),
-            Family::Olmo2 => ("olmo2", "Olmo2ForCausalLM"),
-            Family::Olmo3 => ("olmo3", "Olmo3ForCausalLM"),
-        };
-        let mut out = json!({
-            "architectures": [class],
-            "model_type": model_type,
-            "vocab_size": self.vocab,
-            "hidden_size": self.hidden,
-            "intermediate_size": self.intermediate,
-            "num_hidden_layers": self.num_layers,
-            "num_attention_heads": self.num_heads,
-            "max_position_embeddings": self.max_context,
-            "hidden_act": match self.activation {
-                Activation::Silu => "silu",
-                Activation::Gelu => "gelu",
-                Activation::GeluTanh => "gelu_pytorch_tanh",
-            },
-            "tie_word_embeddings": self.tie_embeddings,
-            "bos_token_id": self.bos,
-            "eos_token_id": match self.eos[..] {
-                [] => Value::Null,
-                [one] => json!(one),
-                _ => json!(self.eos),
-            },
-            "pad_token_id": self.pad,
-        });
-        let mut set = |key: &str, value: Value| out[key] = value;
-        match self.norm {
-            Norm::Rms { eps } => set("rms_norm_eps", json!(eps)),
-            Norm::Layer { eps } => set("layer_norm_eps", json!(eps)),
-        }
-        if self.family == Family::GptNeox {
-            set("use_parallel_residual", json!(self.residual == Residual::Parallel));
-            set("rotary_pct", json!(self.rope.rotary_dim as f64 / self.head_dim as f64));
-            set("rotary_emb_base", json!(self.rope.theta));
-        } else {
-            set("num_key_value_heads", json!(self.num_kv_heads));
-            set("rope_theta", json!(self.rope.theta));
-        }
-        if matches!(self.family, Family::Llama | Family::Qwen3) {
-            set("head_dim", json!(self.head_dim));
-        }
-        if self.family != Family::Qwen2 {
-            set("attention_bias", json!(self.qkv_bias));
-        }
-        if self.family == Family::Llama {
-            set("mlp_bias", json!(self.mlp_bias));
-        }
-        if let Some(scaling) = scaling_to_hf(&self.rope.scaling) {
-            set("rope_scaling", scaling);
-        }
-        if let Some(width) = self.sliding_width() {
-            let types = self.windows.iter().map(|w| match w {
-                Window::Full => "full_attention",
-                Window::Sliding(_) => "sliding_attention",
-            });
-            set("layer_types", types.collect());
-            set("sliding_window", json!(width));
-            if self.family != Family::Olmo3 {
-                set("use_sliding_window", json!(true));
-            }
-        }
-        out
-    }
-}
-
-fn scaling_to_hf(scaling: &RopeScaling) -> Option<Value> {
-    match *scaling {
-        RopeScaling::None => None,
-        RopeScaling::Linear { factor } => Some(json!({ "rope_type": "linear", "factor": factor })),
-        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => {
-            Some(json!({
-                "rope_type": "llama3",
-                "factor": factor,
-                "low_freq_factor": low_freq_factor,
-                "high_freq_factor": high_freq_factor,
-                "original_max_position_embeddings": original_context,
-            }))
-        }
-        RopeScaling::Yarn {
-            factor,
-            beta_fast,
-            beta_slow,
-            attention_factor,
-            original_context,
-            truncate,
-        } => Some(json!({
-            "rope_type": "yarn",
-            "factor": factor,
-            "beta_fast": beta_fast,
-            "beta_slow": beta_slow,
-            "attention_factor": attention_factor,
-            "original_max_position_embeddings": original_context,
-            "truncate": truncate,
-        })),
-    }
 }

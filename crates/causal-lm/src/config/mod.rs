@@ -5,6 +5,7 @@
 
 mod gguf;
 mod hf;
+mod write;
 
 pub use gguf::from_gguf;
 pub use hf::{from_hf, parse_hf};
@@ -214,7 +215,7 @@ pub struct ModelConfig {
 
 /// Largest sizes that are believed; beyond them lie only mistakes and overflow.
 const MAX_SIZE: usize = 1 << 24;
-const MAX_LAYERS: usize = 4096;
+pub(crate) const MAX_LAYERS: usize = 4096;
 
 impl ModelConfig {
     /// Width of the sliding windows, if some blocks have one.
@@ -253,10 +254,11 @@ impl ModelConfig {
             let expected = format!("a divisor of the {} query heads", self.num_heads);
             return bad("num_key_value_heads", expected, self.num_kv_heads);
         }
-        let rotary = self.rope.rotary_dim;
-        if rotary == 0 || !rotary.is_multiple_of(2) || rotary > self.head_dim {
-            let expected = format!("an even number up to the head size {}", self.head_dim);
-            return bad("rotary dimensions", expected, rotary);
+        for rotary in [self.rope.rotary_dim, self.sliding_rope.rotary_dim] {
+            if rotary == 0 || !rotary.is_multiple_of(2) || rotary > self.head_dim {
+                let expected = format!("an even number up to the head size {}", self.head_dim);
+                return bad("rotary dimensions", expected, rotary);
+            }
         }
         if self.windows.len() != self.num_layers {
             return bad("layer_types", format!("{} entries", self.num_layers), self.windows.len());

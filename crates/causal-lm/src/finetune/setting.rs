@@ -12,6 +12,7 @@ use serde::{
 
 use crate::lora::LoraConfig;
 
+#[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
 pub(super) fn serialize<S: Serializer>(
     adapter: &Option<LoraConfig>,
     serializer: S,

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use super::{Batch, Example, FinetuneConfig, Length, Overlong};
-use crate::{CausalLm, Error, head_loss::head_loss, lora::LoraAdapter, weights::save_safetensors};
+use crate::{CausalLm, Error, head_loss::nll_head, lora::LoraAdapter, weights::save_safetensors};
 
 const STATE_FILE: &str = "trainer.safetensors";
 
@@ -166,10 +166,7 @@ impl Trainer {
             }
             let lm = self.computing();
             let states = states(&lm, &batch)?;
-            let head = head_loss(&lm, &states, logit_rows, |logits, rows| {
-                let targets = batch.targets.narrow(0, rows.start as i64, rows.len() as i64);
-                nll_sum(logits, &targets) * weight
-            });
+            let head = nll_head(&lm, &states, &batch.targets, weight, logit_rows);
             head.backward(&states, None);
             loss += head.value;
         }

@@ -17,9 +17,9 @@ pub use quant::QuantKind;
 use value::Cursor;
 pub use value::Value;
 
-use crate::Error;
+use crate::{Error, bytes::Bytes};
 
-/// Names and strings longer than this are refused: published files stay far below.
+/// Dimensions of a tensor, as the format has them.
 const MAX_DIMS: u32 = 4;
 
 /// One tensor's entry.
@@ -39,7 +39,7 @@ pub struct TensorInfo {
 #[derive(Debug)]
 pub struct Gguf {
     path: PathBuf,
-    map: Mmap,
+    bytes: Bytes,
     metadata: BTreeMap<String, Value>,
     tensors: BTreeMap<String, TensorInfo>,
 }
@@ -55,8 +55,20 @@ impl Gguf {
         // SAFETY: the file is opened for reading only. Should another process truncate it while it
         // is mapped, reading ends the process with SIGBUS; model files are not written in place.
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?;
-        let (metadata, tensors) = parse(&map, path)?;
-        Ok(Self { path: path.to_owned(), map, metadata, tensors })
+        Self::parse(Bytes::Mapped(map), path)
+    }
+
+    /// Reads a file that is in memory; `name` stands for its path in messages.
+    ///
+    /// # Errors
+    /// [`Error::Format`] naming the place in the file.
+    pub fn from_bytes(bytes: Vec<u8>, name: &Path) -> Result<Self, Error> {
+        Self::parse(Bytes::Held(bytes), name)
+    }
+
+    fn parse(bytes: Bytes, path: &Path) -> Result<Self, Error> {
+        let (metadata, tensors) = parse(&bytes, path)?;
+        Ok(Self { path: path.to_owned(), bytes, metadata, tensors })
     }
 
     /// The file's path.
@@ -93,7 +105,7 @@ impl Gguf {
             file: self.path.display().to_string(),
             tensor: name.to_owned(),
         })?;
-        Ok(info.kind.dequantize(&self.map[info.offset..info.offset + info.bytes]))
+        Ok(info.kind.dequantize(&self.bytes[info.offset..info.offset + info.bytes]))
     }
 
     /// An [`Error::Format`] about a metadata key of this file.
@@ -154,7 +166,22 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Parsed, Error> {
         }
         info.offset += data;
     }
+    refuse_overlaps(&tensors, path)?;
     Ok((metadata, tensors))
+}
+
+/// Tensors that share bytes would let a small file ask for any amount of memory.
+fn refuse_overlaps(tensors: &BTreeMap<String, TensorInfo>, path: &Path) -> Result<(), Error> {
+    let mut places: Vec<_> = tensors.iter().map(|(name, t)| (t.offset, t.bytes, name)).collect();
+    places.sort_unstable();
+    for pair in places.windows(2) {
+        let [(start, bytes, before), (next, _, name)] = [pair[0], pair[1]];
+        if start + bytes > next {
+            let expected = format!("data from byte {} on, after that of {before}", start + bytes);
+            return Err(Error::format(path.display(), name, expected, format!("byte {next}")));
+        }
+    }
+    Ok(())
 }
 
 fn tensor_entry(cursor: &mut Cursor<'_>) -> Result<(String, TensorInfo), Error> {

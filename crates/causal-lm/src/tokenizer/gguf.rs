@@ -27,6 +27,34 @@ const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{
 /// Qwen 2's pattern: single digits.
 const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+/// What a GGUF file leaves to the name of its pre-tokenizer: settings of the published
+/// `tokenizer.json` of the models that have that name.
+struct Kind {
+    split: Split,
+    /// Text is composed first: Unicode's normalization form C.
+    nfc: bool,
+    /// A piece that is a token is taken as it is, whatever the merges say.
+    whole_words: bool,
+}
+
+impl Kind {
+    fn named(name: &str) -> Option<Self> {
+        let (split, nfc, whole_words) = match name {
+            "smollm" => (Split::DigitsThenGpt2, false, false),
+            "gpt-2" => (Split::Gpt2, false, false),
+            // GPT-NeoX's, which the first OLMo and Pythia share.
+            "olmo" => (Split::Gpt2, true, false),
+            // The name that OLMo 2 and 3 go by.
+            "dbrx" => (Split::Pattern(LLAMA3), false, false),
+            "llama-bpe" | "llama3" => (Split::Pattern(LLAMA3), false, true),
+            "qwen2" => (Split::Pattern(QWEN2), true, false),
+            "deepseek-r1-qwen" => (Split::Pattern(QWEN2), false, false),
+            _ => return None,
+        };
+        Some(Self { split, nfc, whole_words })
+    }
+}
+
 /// Builds the JSON.
 ///
 /// # Errors
@@ -41,16 +69,10 @@ pub(super) fn tokenizer_json(file: &Gguf) -> Result<Json, Error> {
         }
     }
     let pre = text("tokenizer.ggml.pre").unwrap_or("nothing");
-    let split = match pre {
-        "smollm" => Split::DigitsThenGpt2,
-        "gpt-2" | "olmo" => Split::Gpt2,
-        "llama-bpe" | "llama3" => Split::Pattern(LLAMA3),
-        "qwen2" | "deepseek-r1-qwen" => Split::Pattern(QWEN2),
-        other => {
-            let expected = "smollm, gpt-2, olmo, llama-bpe, qwen2 or deepseek-r1-qwen";
-            return Err(file.bad("tokenizer.ggml.pre", expected, other));
-        }
-    };
+    let kind = Kind::named(pre).ok_or_else(|| {
+        let expected = "smollm, gpt-2, olmo, dbrx, llama-bpe, qwen2 or deepseek-r1-qwen";
+        file.bad("tokenizer.ggml.pre", expected, pre)
+    })?;
     let tokens = strings(file, "tokenizer.ggml.tokens")?;
     let merges = strings(file, "tokenizer.ggml.merges")?;
     let types = token_types(file, tokens.len())?;
@@ -83,14 +105,14 @@ pub(super) fn tokenizer_json(file: &Gguf) -> Result<Json, Error> {
         "truncation": null,
         "padding": null,
         "added_tokens": added,
-        "normalizer": null,
-        "pre_tokenizer": pre_tokenizer(&split),
+        "normalizer": if kind.nfc { json!({ "type": "NFC" }) } else { Json::Null },
+        "pre_tokenizer": pre_tokenizer(&kind.split),
         "post_processor": post_processor(file, &tokens),
         "decoder": byte_level(true),
         "model": {
             "type": "BPE", "dropout": null, "unk_token": null,
             "continuing_subword_prefix": null, "end_of_word_suffix": null, "fuse_unk": false,
-            "byte_fallback": false, "ignore_merges": matches!(split, Split::Pattern(LLAMA3)),
+            "byte_fallback": false, "ignore_merges": kind.whole_words,
             "vocab": vocab, "merges": merges,
         },
     }))

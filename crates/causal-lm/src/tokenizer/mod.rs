@@ -1,10 +1,11 @@
 //! Text to token ids and back.
 
+mod check;
 mod gguf;
 
 use std::path::Path;
 
-use crate::{Error, gguf::Gguf};
+use crate::{Error, contain::contain, gguf::Gguf};
 
 /// A tokenizer, read from `tokenizer.json` or built from GGUF metadata.
 #[derive(Debug, Clone)]
@@ -30,7 +31,7 @@ impl Tokenizer {
     /// [`Error::Format`] naming the metadata key, or [`Error::Tokenizer`].
     pub fn from_gguf(file: &Gguf) -> Result<Self, Error> {
         let json = gguf::tokenizer_json(file)?;
-        Self::from_bytes(json.to_string().as_bytes(), &file.path().display().to_string())
+        Self::build(json.to_string().as_bytes(), &file.path().display().to_string())
     }
 
     /// Parses the content of a `tokenizer.json`; `file` names it in errors.
@@ -38,11 +39,18 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Tokenizer`].
     pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self, Error> {
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| failed(file, &*e))?;
-        // Published files may ask for truncation or padding; batches are ours to lay out.
-        let plain = inner.with_truncation(None).map_err(|e| failed(file, &*e)).map(|_| ());
-        plain?;
-        inner.with_padding(None);
+        check::check(bytes, file)?;
+        Self::build(bytes, file)
+    }
+
+    fn build(bytes: &[u8], file: &str) -> Result<Self, Error> {
+        let inner = guarded(file, || {
+            let mut inner = tokenizers::Tokenizer::from_bytes(bytes)?;
+            // Published files may ask for truncation or padding; batches are ours to lay out.
+            inner.with_truncation(None)?;
+            inner.with_padding(None);
+            Ok(inner)
+        })?;
         Ok(Self { inner, file: file.to_owned() })
     }
 
@@ -51,7 +59,7 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Tokenizer`] for text that the tokenizer has no tokens for.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
-        let encoding = self.inner.encode_fast(text, false).map_err(|e| failed(&self.file, &*e))?;
+        let encoding = guarded(&self.file, || self.inner.encode_fast(text, false))?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -61,7 +69,7 @@ impl Tokenizer {
     /// # Errors
     /// As for [`Tokenizer::encode`].
     pub fn encode_with_special_tokens(&self, text: &str) -> Result<Vec<u32>, Error> {
-        let encoding = self.inner.encode_fast(text, true).map_err(|e| failed(&self.file, &*e))?;
+        let encoding = guarded(&self.file, || self.inner.encode_fast(text, true))?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -70,7 +78,7 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Tokenizer`] if the decoder refuses the tokens.
     pub fn decode(&self, ids: &[u32]) -> Result<String, Error> {
-        self.inner.decode(ids, false).map_err(|e| failed(&self.file, &*e))
+        guarded(&self.file, || self.inner.decode(ids, false))
     }
 
     /// Text of ids without special tokens.
@@ -78,7 +86,7 @@ impl Tokenizer {
     /// # Errors
     /// As for [`Tokenizer::decode`].
     pub fn decode_text(&self, ids: &[u32]) -> Result<String, Error> {
-        self.inner.decode(ids, true).map_err(|e| failed(&self.file, &*e))
+        guarded(&self.file, || self.inner.decode(ids, true))
     }
 
     /// A decoder of ids that arrive one by one; special tokens are left out.
@@ -106,12 +114,20 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Tokenizer`] if it cannot be written as JSON.
     pub fn to_json(&self) -> Result<String, Error> {
-        self.inner.to_string(false).map_err(|e| failed(&self.file, &*e))
+        guarded(&self.file, || self.inner.to_string(false))
     }
 }
 
-fn failed(file: &str, error: &(dyn std::error::Error + 'static)) -> Error {
-    Error::Tokenizer { file: file.to_owned(), message: error.to_string() }
+/// What the tokenizers library gives. It panics over some of what a file can hold (a merge shorter
+/// than its prefix, an unreadable character map, a span that cuts a character); that is an error of
+/// the file like any other. A tokenizer is not changed by use, so that nothing is left half done.
+fn guarded<T>(file: &str, work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, Error> {
+    let message = match contain(work) {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => format!("expected one that its library can work with, found: {panic}"),
+    };
+    Err(Error::Tokenizer { file: file.to_owned(), message })
 }
 
 /// How many bytes of an incomplete character can stand at the end of a text.

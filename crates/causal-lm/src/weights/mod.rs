@@ -1,6 +1,7 @@
 //! Where a model's tensors come from, and where they go.
 
 mod gguf;
+mod header;
 mod random;
 mod safetensors;
 mod save;

@@ -7,12 +7,12 @@ use std::{
 };
 
 use memmap2::Mmap;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
-use super::TensorSource;
-use crate::Error;
+use super::{TensorSource, header::read_header};
+use crate::{Error, bytes::Bytes, unique::UniqueMap};
 
 /// Index files beyond this size are refused; published ones stay below a megabyte.
 const MAX_INDEX_BYTES: u64 = 64 << 20;
@@ -31,13 +31,13 @@ struct Entry {
 #[derive(Debug)]
 pub struct SafetensorsSource {
     path: PathBuf,
-    shards: Vec<(PathBuf, Mmap)>,
+    shards: Vec<(PathBuf, Bytes)>,
     entries: BTreeMap<String, Entry>,
 }
 
 #[derive(Deserialize)]
 struct Index {
-    weight_map: BTreeMap<String, String>,
+    weight_map: UniqueMap<String>,
 }
 
 impl SafetensorsSource {
@@ -60,10 +60,23 @@ impl SafetensorsSource {
     /// # Errors
     /// [`Error::Io`] or [`Error::Format`].
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let mut source =
-            Self { path: path.to_owned(), shards: Vec::new(), entries: BTreeMap::new() };
-        source.add_shard(path)?;
+        let mut source = Self::empty(path);
+        source.add_file(path)?;
         Ok(source)
+    }
+
+    /// Reads one file that is in memory; `name` stands for its path in messages.
+    ///
+    /// # Errors
+    /// [`Error::Format`].
+    pub fn from_bytes(bytes: Vec<u8>, name: &Path) -> Result<Self, Error> {
+        let mut source = Self::empty(name);
+        source.add_shard(Bytes::Held(bytes), name)?;
+        Ok(source)
+    }
+
+    fn empty(path: &Path) -> Self {
+        Self { path: path.to_owned(), shards: Vec::new(), entries: BTreeMap::new() }
     }
 
     fn open_index(folder: &Path, index_path: &Path) -> Result<Self, Error> {
@@ -74,20 +87,22 @@ impl SafetensorsSource {
             return Err(Error::format(shown, "size", expected, size.to_string()));
         }
         let text = std::fs::read_to_string(index_path).map_err(Error::io("read", index_path))?;
-        let index: Index = serde_json::from_str(&text).map_err(|e| {
-            Error::format(shown, "weight_map", "an object of file names", e.to_string())
-        })?;
-        let mut source =
-            Self { path: folder.to_owned(), shards: Vec::new(), entries: BTreeMap::new() };
-        for file in index.weight_map.values().collect::<BTreeSet<_>>() {
-            let plain = Path::new(file).components().count() == 1 && !file.starts_with('.');
+        let Index { weight_map: UniqueMap(weight_map) } =
+            serde_json::from_str(&text).map_err(|e| {
+                Error::format(shown, "weight_map", "an object of file names", e.to_string())
+            })?;
+        let mut source = Self::empty(folder);
+        for file in weight_map.values().collect::<BTreeSet<_>>() {
+            let plain = !file.is_empty()
+                && !file.starts_with('.')
+                && !file.contains(|c: char| c == '/' || c == '\\' || c.is_control());
             if !plain {
                 let expected = "names of files in the same folder";
                 return Err(Error::format(shown, "weight_map", expected, format!("{file:?}")));
             }
-            source.add_shard(&folder.join(file))?;
+            source.add_file(&folder.join(file))?;
         }
-        for (tensor, file) in &index.weight_map {
+        for (tensor, file) in &weight_map {
             let in_shard = source
                 .entries
                 .get(tensor)
@@ -101,41 +116,29 @@ impl SafetensorsSource {
     }
 
     #[expect(unsafe_code, reason = "memory-mapping a file")]
-    fn add_shard(&mut self, path: &Path) -> Result<(), Error> {
+    fn add_file(&mut self, path: &Path) -> Result<(), Error> {
         let file = File::open(path).map_err(Error::io("open", path))?;
         // SAFETY: the file is opened for reading only. Should another process truncate it while it
         // is mapped, reading ends the process with SIGBUS; model files are not written in place.
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?;
-        let bad = |expected: &str, found: String| {
-            Error::format(path.display(), "header", expected, found)
-        };
-        let (header, metadata) = SafeTensors::read_metadata(&map)
-            .map_err(|e| bad("a sound safetensors header and all data it names", e.to_string()))?;
-        let data = header + 8;
+        self.add_shard(Bytes::Mapped(map), path)
+    }
+
+    fn add_shard(&mut self, bytes: Bytes, path: &Path) -> Result<(), Error> {
         let shard = self.shards.len();
-        for (name, info) in metadata.tensors().into_iter().collect::<BTreeMap<_, _>>() {
+        for (name, info) in read_header(&bytes, path)? {
             let kind = kind_of(info.dtype).ok_or_else(|| {
                 let expected = "F32, F16, BF16 or F64";
                 Error::format(path.display(), name.clone(), expected, format!("{:?}", info.dtype))
             })?;
             let (start, end) = info.data_offsets;
-            let entry = Entry {
-                shard,
-                kind,
-                shape: info.shape.clone(),
-                start: data + start,
-                end: data + end,
-            };
-            if entry.end > map.len() {
-                let found = format!("the end of the file at byte {}", map.len());
-                return Err(bad(&format!("data of {name} up to byte {}", entry.end), found));
-            }
+            let entry = Entry { shard, kind, shape: info.shape, start, end };
             if self.entries.insert(name.clone(), entry).is_some() {
                 let expected = "each tensor in one file only";
                 return Err(Error::format(path.display(), name, expected, "a second copy"));
             }
         }
-        self.shards.push((path.to_owned(), map));
+        self.shards.push((path.to_owned(), bytes));
         Ok(())
     }
 }

@@ -7,10 +7,10 @@ use causal_lm::{
     CausalLm, LoadOptions, Pretrained,
     finetune::{Batch, Example, Packing},
     generate::{Flow, GenerateConfig, Request, generate},
-    head_loss::head_loss,
+    head_loss::nll_head,
 };
 use clap::Args;
-use tch::{Device, Kind, Reduction, Tensor};
+use tch::{Device, Kind};
 
 use super::{Answer, PROMPT_TOKENS, TOKENS};
 use crate::lm::floors;
@@ -144,11 +144,7 @@ impl State {
             let hidden = lm.hidden(&pass.input_ids, &pass.layout)?;
             let states = hidden.flatten(0, 1).index_select(0, &pass.positions);
             let weight = 1.0 / pass.counted() as f64;
-            let head = head_loss(lm, &states, LOGIT_ROWS, |logits, rows| {
-                let targets = pass.targets.narrow(0, rows.start as i64, rows.len() as i64);
-                logits.cross_entropy_loss::<&Tensor>(&targets, None, Reduction::Sum, -100, 0.0)
-                    * weight
-            });
+            let head = nll_head(lm, &states, &pass.targets, weight, LOGIT_ROWS);
             head.backward(&states, None);
         }
         Ok(batch * length)
