@@ -114,6 +114,8 @@ pub fn refusal(said: Said) -> String {
     assert_eq!(said.err.trim_end().lines().count(), 1, "expected one line: {}", said.err);
     assert!(said.err.starts_with("error: "), "{}", said.err);
     assert_eq!(said.out, "", "nothing on standard output");
+    let times = said.err.matches("os error").count();
+    assert!(times <= 1, "the system's answer is said once: {}", said.err);
     said.err
 }
 

@@ -54,11 +54,20 @@ fn main() -> ExitCode {
                 terminal::note(stopped);
                 ExitCode::from(1)
             } else {
-                terminal::note(format_args!("error: {error:#}"));
+                terminal::note(format_args!("error: {}", sentence(&error)));
                 ExitCode::from(2)
             }
         }
     }
+}
+
+/// An error and its causes; those that it quotes itself are not said twice.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+        "" => cause,
+        said if said.ends_with(&cause) => said.to_owned(),
+        said => format!("{said}: {cause}"),
+    })
 }
 
 /// A run that the user stopped, and how it goes on.
