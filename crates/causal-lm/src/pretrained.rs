@@ -56,6 +56,7 @@ impl Pretrained {
         let file = Arc::new(Gguf::open(path)?);
         let config = from_gguf(&file)?;
         let tokenizer = Tokenizer::from_gguf(&file)?;
+        tokenizer.check_ids(config.vocab)?;
         let special = |key: &str| {
             let id = file.value(&format!("tokenizer.ggml.{key}_token_id"))?.as_usize()?;
             tokenizer.token(u32::try_from(id).ok()?)
@@ -80,6 +81,7 @@ impl Pretrained {
         let mut config = from_hf(&folder.join("config.json"))?;
         merge_generation_config(&mut config, &folder.join("generation_config.json"))?;
         let tokenizer = Tokenizer::from_file(&folder.join("tokenizer.json"))?;
+        tokenizer.check_ids(config.vocab)?;
         let chat_template = ChatTemplate::from_folder(folder)?;
         let source = SafetensorsSource::open_folder(folder)?;
         let lm = CausalLm::from_source(&config, &source, options.kind, options.device)?;

@@ -63,6 +63,11 @@ impl<'a> Asset<'a> {
         Self::named(lock, "models", "any")
     }
 
+    /// Published chat templates, for tests.
+    pub(super) fn templates(lock: &'a Lock) -> Self {
+        Self::named(lock, "templates", "any")
+    }
+
     fn named(lock: &'a Lock, name: &'a str, platform: &str) -> Self {
         let ours = |w: &&Wheel| w.r#for == name && w.platform == platform;
         Self { name, wheels: lock.wheel.iter().filter(ours).collect(), note: None }

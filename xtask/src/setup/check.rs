@@ -27,10 +27,12 @@ pub(super) fn check(setup: &Setup) -> anyhow::Result<Outcome> {
         Err(error) => Err(format!("{error:#}")),
     };
     let models = cached(&Asset::models(&lock));
-    let complete = libtorch.is_ok() && models.is_ok();
+    let templates = cached(&Asset::templates(&lock));
+    let complete = libtorch.is_ok() && models.is_ok() && templates.is_ok();
     findings.push((format!("libtorch {}", lock.torch), libtorch));
     findings.push(("default model".into(), models));
-    for name in ["libtorch", "models"] {
+    findings.push(("chat templates".into(), templates));
+    for name in ["libtorch", "models", "templates"] {
         let path = root().join("target").join(name);
         let found = match std::fs::canonicalize(&path) {
             Ok(to) => Ok(to.display().to_string()),

@@ -1,4 +1,4 @@
-//! The links under `target/` that builds and binaries find libtorch and the model by.
+//! The links under `target/` that builds and binaries find libtorch, the model and templates by.
 
 use std::{
     fs,
@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use super::{cache::Asset, cache::Cache, is_there, lock::Lock, own};
 use crate::{root, target_dirs};
 
-/// Links both into every target folder.
-pub(super) fn all(libtorch: &Path, models: &Path) -> anyhow::Result<()> {
+/// Links all of them into every target folder.
+pub(super) fn all(libtorch: &Path, models: &Path, templates: &Path) -> anyhow::Result<()> {
     for target in target_dirs() {
         fs::create_dir_all(&target)
             .with_context(|| format!("cannot create {}", target.display()))?;
@@ -21,6 +21,7 @@ pub(super) fn all(libtorch: &Path, models: &Path) -> anyhow::Result<()> {
         let before = at.exists().then(|| cuda(&at));
         link(libtorch, &at)?;
         link(models, &target.join("models"))?;
+        link(templates, &target.join("templates"))?;
         // torch-sys looks for the CUDA library when it is built, and asks the linker for what it saw.
         if before.is_some_and(|before| before != cuda(&at)) {
             build_anew(&target);

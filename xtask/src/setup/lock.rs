@@ -62,6 +62,7 @@ mod tests {
             assert_eq!((count("libtorch", platform), count("libtorch-cuda", platform)), (3, 15));
         }
         assert_eq!((count("libtorch", "macos-aarch64"), count("models", "any")), (1, 1));
+        assert_eq!(count("templates", "any"), 1);
         assert!(
             lock.wheel
                 .iter()

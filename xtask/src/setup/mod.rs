@@ -67,7 +67,8 @@ impl Setup {
             Source::Cached(asset) => cache.ensure(&asset)?,
         };
         let models = cache.ensure(&Asset::models(&lock))?;
-        links::all(&libtorch, &models)
+        let templates = cache.ensure(&Asset::templates(&lock))?;
+        links::all(&libtorch, &models, &templates)
     }
 
     /// What was asked for; with `keep_linked`, what an earlier set-up was asked for stays.

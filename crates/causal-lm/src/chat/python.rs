@@ -14,6 +14,9 @@ const MAX_DEPTH: usize = 200;
 /// Widest indentation of JSON.
 const MAX_INDENT: usize = 100;
 
+/// Digits of the widths that Python's `format` is given.
+const MAX_WIDTH_DIGITS: usize = 4;
+
 /// Bytes of JSON for one unit of a template's fuel.
 const BYTES_PER_FUEL: usize = 4;
 
@@ -366,6 +369,14 @@ pub(super) fn method(
             std::iter::empty::<(String, Value)>().collect(),
         )
         .map(Value::from);
+    }
+    if let (Some(pattern), "format") = (value.as_str(), method) {
+        // Widths are not paid for; any run of so many digits is taken for one.
+        let digits = pattern.split(|c: char| !c.is_ascii_digit());
+        if digits.map(str::len).max() > Some(MAX_WIDTH_DIGITS) {
+            let detail = format!("format: expected widths of at most {MAX_WIDTH_DIGITS} digits");
+            return Err(Error::new(ErrorKind::InvalidOperation, detail));
+        }
     }
     minijinja_contrib::pycompat::unknown_method_callback(state, value, method, args)
 }

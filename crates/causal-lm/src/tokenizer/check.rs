@@ -1,10 +1,15 @@
-//! What the tokenizers library believes and we do not: a `tokenizer.json` whose steps multiply the
-//! text they are given.
+//! What the tokenizers library believes and we do not: a `tokenizer.json` that asks for more memory
+//! than there is.
 //!
-//! The library runs whatever steps a file lists. A few dozen that double a text, each sound by
-//! itself, ask for more memory than there is.
+//! The library runs whatever steps a file lists: a few dozen that double a text, each sound by
+//! itself, have no end. And where it writes a vocabulary out, it lists every id up to the highest.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::Value;
 
 use crate::Error;
@@ -15,9 +20,12 @@ const MAX_STEPS: usize = 32;
 /// By how much the steps of one kind may multiply the length of a text; published files stay at 3.
 const MAX_GROWTH: usize = 256;
 
-/// The parts of a file that are lists of steps. Vocabulary and merges are skipped.
+/// Ids that no token has, beside as many as there are tokens; published files have a few hundred.
+const MAX_GAPS: u64 = 1 << 16;
+
+/// The parts of a file that are lists of steps, and an outline of the rest.
 #[derive(Deserialize)]
-struct Steps {
+struct Outline {
     #[serde(default)]
     normalizer: Value,
     #[serde(default)]
@@ -26,6 +34,50 @@ struct Steps {
     post_processor: Value,
     #[serde(default)]
     decoder: Value,
+    #[serde(default)]
+    model: Model,
+}
+
+#[derive(Default, Deserialize)]
+struct Model {
+    #[serde(default)]
+    vocab: Ids,
+}
+
+/// How many tokens a vocabulary maps to ids, and the highest of these.
+#[derive(Default)]
+struct Ids {
+    tokens: u64,
+    highest: u64,
+}
+
+impl<'de> Deserialize<'de> for Ids {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Ids;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a vocabulary")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Ids, A::Error> {
+                let mut ids = Ids::default();
+                while let Some((_, id)) = map.next_entry::<IgnoredAny, Value>()? {
+                    ids.tokens += 1;
+                    ids.highest = ids.highest.max(id.as_u64().unwrap_or(0));
+                }
+                Ok(ids)
+            }
+
+            /// A list, whose ids are its places.
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Ids, A::Error> {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Ids::default())
+            }
+        }
+        deserializer.deserialize_any(Entries)
+    }
 }
 
 /// Refuses what would grow without bound.
@@ -33,13 +85,19 @@ struct Steps {
 /// # Errors
 /// [`Error::Format`] naming the kind of step.
 pub(super) fn check(bytes: &[u8], file: &str) -> Result<(), Error> {
-    let steps: Steps = serde_json::from_slice(bytes)
+    let outline: Outline = serde_json::from_slice(bytes)
         .map_err(|e| Error::format(file, "content", "a tokenizer's JSON object", e.to_string()))?;
+    let Ids { tokens, highest } = outline.model.vocab;
+    let room = 2 * tokens + MAX_GAPS;
+    if highest >= room {
+        let expected = format!("ids below {room} for {tokens} tokens");
+        return Err(Error::format(file, "model.vocab", expected, highest.to_string()));
+    }
     for (kind, value) in [
-        ("normalizer", &steps.normalizer),
-        ("pre_tokenizer", &steps.pre_tokenizer),
-        ("post_processor", &steps.post_processor),
-        ("decoder", &steps.decoder),
+        ("normalizer", &outline.normalizer),
+        ("pre_tokenizer", &outline.pre_tokenizer),
+        ("post_processor", &outline.post_processor),
+        ("decoder", &outline.decoder),
     ] {
         let mut total = Total { steps: 0, growth: 1 };
         total.add(value).map_err(|found| {
@@ -116,6 +174,15 @@ mod tests {
         };
         let file = json!({ kind: { "type": "Sequence", list: vec![step; copies] } }).to_string();
         check(file.as_bytes(), "t").err().map(|e| e.to_string())
+    }
+
+    #[test]
+    fn ids_far_beyond_the_tokens_are_refused() {
+        let file = |id: u64| json!({ "model": { "vocab": { "a": 0, "b": id } } }).to_string();
+        assert!(check(file(65_539).as_bytes(), "t").is_ok());
+        let error = check(file(65_540).as_bytes(), "t").unwrap_err().to_string();
+        assert_eq!(error, "t: model.vocab: expected ids below 65540 for 2 tokens, found 65540");
+        assert!(check(br#"{"model": {"vocab": [["a", -1.0]]}}"#, "t").is_ok());
     }
 
     #[test]

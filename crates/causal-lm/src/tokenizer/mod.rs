@@ -109,6 +109,21 @@ impl Tokenizer {
         self.inner.id_to_token(id)
     }
 
+    /// Refuses a tokenizer with ids that a model of `vocab` tokens has no embedding for.
+    pub(crate) fn check_ids(&self, vocab: usize) -> Result<(), Error> {
+        let beyond = |(token, id): (String, u32)| (id as usize >= vocab).then_some((id, token));
+        match self.inner.get_vocab(true).into_iter().filter_map(beyond).min() {
+            None => Ok(()),
+            Some((id, token)) => Err(Error::Tokenizer {
+                file: self.file.clone(),
+                message: format!(
+                    "expected ids below {vocab}, as many as the model has tokens, found {id} for \
+                     {token:?}"
+                ),
+            }),
+        }
+    }
+
     /// The content of a `tokenizer.json` that other tools open.
     ///
     /// # Errors
@@ -130,11 +145,19 @@ fn guarded<T>(file: &str, work: impl FnOnce() -> tokenizers::Result<T>) -> Resul
     Err(Error::Tokenizer { file: file.to_owned(), message })
 }
 
-/// How many bytes of an incomplete character can stand at the end of a text.
+/// What stands for bytes that are no character, or not yet one.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
-/// Tokens that may share a character with what follows; older ones are settled.
+/// How many of those at the end of a text may still become a character: all bytes of one but the
+/// last, each of which some decoders show by itself.
+const MAX_INCOMPLETE: usize = 3;
+
+/// Tokens after which the older ones are settled and no longer decoded again.
 const MAX_PENDING: usize = 16;
+
+/// Tokens that are decoded again for context: more than share a character, and some for decoders
+/// that look at what stands before.
+const CONTEXT: usize = 8;
 
 /// Decodes ids one by one and shows text as soon as its characters are complete.
 #[derive(Debug)]
@@ -155,16 +178,14 @@ impl TextStream<'_> {
     pub fn push(&mut self, id: u32) -> Result<String, Error> {
         self.ids.push(id);
         let text = self.tokenizer.decode_text(&self.ids[self.from..])?;
-        let pending = self.ids.len() - self.from;
-        if text.ends_with(REPLACEMENT) && pending < MAX_PENDING {
-            return Ok(String::new());
-        }
-        let new = text.get(self.shown..).unwrap_or_default().to_owned();
-        self.shown = text.len();
-        if pending >= MAX_PENDING {
-            // The last token stays as context, for decoders that look at what stands before.
-            self.from = self.ids.len() - 1;
-            self.shown = self.tokenizer.decode_text(&self.ids[self.from..])?.len();
+        let complete = text.len() - incomplete(&text);
+        let new = text.get(self.shown..complete).unwrap_or_default().to_owned();
+        self.shown = self.shown.max(complete);
+        if self.ids.len() - self.from >= MAX_PENDING {
+            let held = text.len().saturating_sub(self.shown);
+            self.from = self.ids.len() - CONTEXT;
+            let context = self.tokenizer.decode_text(&self.ids[self.from..])?;
+            self.shown = context.len().saturating_sub(held);
         }
         Ok(new)
     }
@@ -179,4 +200,10 @@ impl TextStream<'_> {
         self.shown = text.len();
         Ok(rest)
     }
+}
+
+/// Bytes at the end of a text that may still become a character.
+fn incomplete(text: &str) -> usize {
+    let last = text.chars().rev().take(MAX_INCOMPLETE);
+    last.take_while(|&c| c == REPLACEMENT).map(char::len_utf8).sum()
 }
