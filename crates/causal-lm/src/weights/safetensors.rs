@@ -17,6 +17,9 @@ use crate::{Error, bytes::Bytes, unique::UniqueMap};
 /// Index files beyond this size are refused; published ones stay below a megabyte.
 const MAX_INDEX_BYTES: u64 = 64 << 20;
 
+/// Longest name of a shard in bytes, as most file systems have it.
+const MAX_NAME_BYTES: usize = 255;
+
 /// Where one tensor is.
 #[derive(Debug)]
 struct Entry {
@@ -93,7 +96,7 @@ impl SafetensorsSource {
             })?;
         let mut source = Self::empty(folder);
         for file in weight_map.values().collect::<BTreeSet<_>>() {
-            let plain = !file.is_empty()
+            let plain = (1..=MAX_NAME_BYTES).contains(&file.len())
                 && !file.starts_with('.')
                 && !file.contains(|c: char| c == '/' || c == '\\' || c.is_control());
             if !plain {

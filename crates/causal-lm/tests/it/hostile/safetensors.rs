@@ -84,7 +84,9 @@ fn wrong_index_files_are_refused_in_a_sentence() {
         }
     };
     assert_eq!(refusal(r#"{"weight_map": {"x": "a", "y": "c"}}"#), "read");
+    let long = "a".repeat(256);
     for name in [
+        &long,
         "../../etc/passwd",
         "/etc/passwd",
         "..",
