@@ -9,6 +9,28 @@ use crate::{
     gguf::{Gguf, Value},
 };
 
+/// Keys of an architecture that are read here, or that say nothing about what the weights compute.
+const KNOWN: &[&str] = &[
+    "attention.head_count",
+    "attention.head_count_kv",
+    "attention.key_length",
+    "attention.layer_norm_rms_epsilon",
+    "attention.value_length",
+    "block_count",
+    "context_length",
+    "embedding_length",
+    "expert_count",
+    "expert_used_count",
+    "feed_forward_length",
+    "rope.dimension_count",
+    "rope.freq_base",
+    "rope.scaling.factor",
+    "rope.scaling.finetuned",
+    "rope.scaling.original_context_length",
+    "rope.scaling.type",
+    "vocab_size",
+];
+
 /// Reads metadata of one architecture.
 struct Keys<'a> {
     file: &'a Gguf,
@@ -79,9 +101,12 @@ pub fn from_gguf(file: &Gguf) -> Result<ModelConfig, Error> {
     if let Some(experts) = keys.get("expert_count").filter(|v| v.as_usize() != Some(0)) {
         return Err(file.bad(&keys.key("expert_count"), "0 (a dense model)", experts.to_string()));
     }
-    if let Some(window) = keys.get("attention.sliding_window") {
-        let key = keys.key("attention.sliding_window");
-        return Err(file.bad(&key, "no sliding window in GGUF files", window.to_string()));
+    for (key, value) in file.metadata() {
+        let own = key.strip_prefix(arch).and_then(|rest| rest.strip_prefix('.'));
+        if own.is_some_and(|name| !KNOWN.contains(&name)) {
+            let expected = "no such key: what it changes is not supported in GGUF files";
+            return Err(file.bad(key, expected, value.to_string()));
+        }
     }
     let (hidden, num_heads) =
         (keys.usize("embedding_length")?, keys.usize("attention.head_count")?);
@@ -89,6 +114,10 @@ pub fn from_gguf(file: &Gguf) -> Result<ModelConfig, Error> {
         Some(dim) => dim,
         None => hidden / num_heads,
     };
+    if let Some(dim) = keys.maybe_usize("attention.value_length")?.filter(|&dim| dim != head_dim) {
+        let expected = format!("{head_dim}, as wide as keys are");
+        return Err(file.bad(&keys.key("attention.value_length"), &expected, dim.to_string()));
+    }
     let embedding = file
         .tensor("token_embd.weight")
         .ok_or_else(|| file.bad("token_embd.weight", "a tensor", "nothing"))?;
@@ -152,6 +181,10 @@ fn rope_scaling(keys: &Keys<'_>) -> Result<RopeScaling, Error> {
     }
     let kind = keys.get("rope.scaling.type");
     match kind.map(|v| (v, v.as_str())) {
+        // Other readers take a factor without a type for a linear one.
+        None if keys.get("rope.scaling.factor").is_some() => {
+            Err(keys.file.bad(&keys.key("rope.scaling.type"), "none or linear", "only a factor"))
+        }
         None | Some((_, Some("none"))) => Ok(RopeScaling::None),
         Some((_, Some("linear"))) => {
             Ok(RopeScaling::Linear { factor: keys.float("rope.scaling.factor", None)? })

@@ -114,6 +114,22 @@ fn wrong_gguf_contents_are_refused_in_a_sentence() {
             "llama.rope.scaling.type: expected none or linear in GGUF files, found 1",
         ),
         (
+            file().f32("llama.rope.scaling.factor", 4.0),
+            "llama.rope.scaling.type: expected none or linear, found only a factor",
+        ),
+        (
+            file().u32("llama.attention.value_length", 8),
+            "llama.attention.value_length: expected 16, as wide as keys are, found 8",
+        ),
+        (
+            file().u32("llama.attention.sliding_window", 8),
+            "llama.attention.sliding_window: expected no such key",
+        ),
+        (
+            file().f32("llama.logit_scale", 0.5),
+            "llama.logit_scale: expected no such key: what it changes is not supported in GGUF",
+        ),
+        (
             file().string("llama.expert_count", "8"),
             "llama.expert_count: expected 0 (a dense model), found \"8\"",
         ),
