@@ -1,5 +1,7 @@
 //! `forthright lm reproduce`: the default model on real input, measured and written down.
 
+mod finetune;
+
 use std::{path::PathBuf, time::Instant};
 
 use anyhow::Context as _;
@@ -12,7 +14,8 @@ use causal_lm::{
 };
 use clap::{Args, ValueEnum};
 use rl_core::{
-    run::{Claim, RunDir, Statement},
+    memory,
+    run::{Claim, LineWriter, Statement},
     seed::Seed,
 };
 use serde::{Deserialize, Serialize};
@@ -26,7 +29,7 @@ use super::{
 use crate::session::Session;
 
 /// Original prose of several kinds, written for this.
-const ENGLISH: &str = include_str!("../../assets/english.txt");
+const ENGLISH: &str = include_str!("../../../assets/english.txt");
 
 /// What transformers 5.24.0 with torch 2.11.0 gives for [`ENGLISH`] and the default model in f32, in
 /// windows of [`REFERENCE_WINDOW`] tokens, each scored from its second token on.
@@ -75,6 +78,7 @@ struct Config {
     max_new_tokens: usize,
     batches: Vec<usize>,
     repeats: usize,
+    finetune_steps: u64,
 }
 
 impl Scale {
@@ -87,8 +91,8 @@ impl Scale {
 
     fn config(self) -> anyhow::Result<Config> {
         let text = match self {
-            Self::Smoke => include_str!("../../configs/lm/smoke.toml"),
-            Self::Laptop => include_str!("../../configs/lm/laptop.toml"),
+            Self::Smoke => include_str!("../../../configs/lm/smoke.toml"),
+            Self::Laptop => include_str!("../../../configs/lm/laptop.toml"),
         };
         toml::from_str(text).with_context(|| format!("configs/lm/{}.toml", self.name()))
     }
@@ -96,7 +100,8 @@ impl Scale {
 
 /// What all parts of the run need.
 struct Run<'a> {
-    dir: &'a RunDir,
+    metrics: LineWriter,
+    samples: LineWriter,
     config: Config,
     scale: &'static str,
     seed: Seed,
@@ -116,7 +121,8 @@ impl Reproduce {
         let scale = self.scale.name();
         let default_model = self.model.model.is_none();
         let mut run = Run {
-            dir: &session.dir,
+            metrics: session.dir.lines("metrics.jsonl")?,
+            samples: session.dir.lines("samples.jsonl")?,
             config,
             scale,
             seed,
@@ -127,7 +133,9 @@ impl Reproduce {
         run.perplexity()?;
         run.agreement()?;
         run.answers()?;
-        run.speed(&self.model.load(Dtype::Bf16)?.lm)?;
+        let fast = self.model.load(Dtype::Bf16)?;
+        run.speed(&fast.lm)?;
+        run.finetune(&fast)?;
         let claims = run.claims;
         session.conclude(&claims)
     }
@@ -189,7 +197,6 @@ impl Run<'_> {
         let template =
             self.model.chat_template.as_ref().context("the model has no chat template")?;
         let packed = self.model.lm.packed();
-        let mut samples = self.dir.lines("samples.jsonl")?;
         for (i, question) in QUESTIONS.iter().enumerate() {
             let text = template.render(&[Message::user(*question)], Prompt::Open)?;
             let prompt = self.model.tokenizer.encode(&text)?;
@@ -209,7 +216,7 @@ impl Run<'_> {
                 let request = [Request { prompt: prompt.clone(), seed }];
                 let made = generate(&packed, &request, &config, &mut |_| Flow::Continue)?;
                 let answer = self.model.tokenizer.decode_text(&made[0].ids)?;
-                samples
+                self.samples
                     .push(&json!({ "question": question, "decoding": name, "answer": answer }))?;
             }
         }
@@ -219,7 +226,6 @@ impl Run<'_> {
     /// Tokens a second, and how much of the floor that reading the weights sets.
     fn speed(&mut self, lm: &CausalLm) -> anyhow::Result<()> {
         let packed = lm.packed();
-        let mut metrics = self.dir.lines("metrics.jsonl")?;
         let read_gb_s = floors::read_bytes_s() / 1e9;
         let weight_gb = lm.num_parameters() as f64 * 2.0 / 1e9;
         let config = GenerateConfig { max_new_tokens: SPEED_TOKENS, ..GenerateConfig::default() };
@@ -245,9 +251,10 @@ impl Run<'_> {
             steps_ms.sort_by(f64::total_cmp);
             let median = steps_ms[steps_ms.len() / 2];
             let floor_ms = weight_gb / read_gb_s * 1e3;
-            metrics.push(&json!({
+            self.metrics.push(&json!({
                 "step": step, "batch": batch, "step_ms": median, "read_floor_ms": floor_ms,
                 "tokens_per_s": batch as f64 / median * 1e3,
+                "peak_memory_gb": memory::peak_bytes().map(|bytes| bytes as f64 / 1e9),
             }))?;
             if batch == 1 {
                 let statement = Statement {
