@@ -50,6 +50,11 @@ def tiny(kind):
     t.post_processor = processors.ByteLevel(trim_offsets=False)
     t.train_from_iterator(CORPUS, trainers.BpeTrainer(
         vocab_size=440, special_tokens=[], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    if whole:
+        # Words that no merge leads to, as there are in the published vocabulary.
+        file = json.loads(t.to_str())
+        file["model"]["vocab"] |= {word: 440 + i for i, word in enumerate(["word", "Ġharbor", "Ġlighthouses", "keeper"])}
+        t = Tokenizer.from_str(json.dumps(file))
     t.add_special_tokens([AddedToken(s, normalized=False, special=True) for s in special])
     t.add_tokens([AddedToken(s, normalized=kind == "gpt_neox", special=False) for s in added])
     if kind == "llama3":
