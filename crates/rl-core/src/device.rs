@@ -1,6 +1,6 @@
 //! Where tensors are kept.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Once};
 
 use serde::{Deserialize, Serialize};
 use tch::{Cuda, Device};
@@ -74,7 +74,7 @@ impl DeviceChoice {
     /// # Errors
     /// [`Error`] for a GPU that libtorch does not see.
     pub fn resolve(self) -> Result<Device, Error> {
-        let gpus = if Cuda::is_available() { Cuda::device_count().max(0) as usize } else { 0 };
+        let gpus = if self == Self::Cpu { 0 } else { gpus() };
         match self {
             Self::Auto if gpus > 0 => Ok(Device::Cuda(0)),
             Self::Auto | Self::Cpu => Ok(Device::Cpu),
@@ -89,6 +89,32 @@ impl DeviceChoice {
         }
     }
 }
+
+/// GPUs that libtorch sees, its part for them opened if it is there.
+fn gpus() -> usize {
+    static OPENED: Once = Once::new();
+    OPENED.call_once(open_cuda);
+    if Cuda::is_available() { Cuda::device_count().max(0) as usize } else { 0 }
+}
+
+/// Opens `libtorch_cuda.so`, whose loading registers it with the libtorch that is linked.
+///
+/// Programs link the CPU's part only, so that one build serves machines with and without a GPU.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "opening a library runs its initializers")]
+fn open_cuda() {
+    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+    // SAFETY: the initializers are libtorch's own, of the folder that this program was linked with;
+    // they run once, since the caller sees to it.
+    let opened = unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL) };
+    if let Ok(library) = opened {
+        // What it has registered must stay.
+        std::mem::forget(library);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_cuda() {}
 
 /// The name of a device in records of runs: `cpu` or `cuda:0`.
 pub fn name(device: Device) -> String {
