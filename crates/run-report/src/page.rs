@@ -60,6 +60,7 @@ struct Chapter {
     name: String,
     facts: Vec<(String, String)>,
     claims: Vec<Row>,
+    tables: Vec<Table>,
     plots: Vec<Plot>,
     samples: Vec<Vec<(String, String)>>,
     config: String,
@@ -74,6 +75,12 @@ struct Row {
     n: usize,
     scale: String,
     source: String,
+}
+
+/// Measurements that are no series: those without a `step`.
+struct Table {
+    names: Vec<String>,
+    rows: Vec<Vec<String>>,
 }
 
 struct Plot {
@@ -114,6 +121,7 @@ fn chapter(pipeline: &Pipeline) -> Chapter {
         name: pipeline.name.clone(),
         facts,
         claims: pipeline.claims.iter().map(row).collect(),
+        tables: tables(&pipeline.metrics),
         plots: plots(&pipeline.metrics),
         samples: pipeline.samples.iter().take(MAX_SAMPLES).map(fields).collect(),
         config: pipeline.config.clone(),
@@ -142,6 +150,26 @@ fn row(claim: &Claim) -> Row {
         scale: claim.scale.clone(),
         source: claim.source.clone(),
     }
+}
+
+/// A table for every set of names that objects without a `step` have.
+fn tables(metrics: &[Value]) -> Vec<Table> {
+    let cell = |value: &Value| match (value.as_f64(), value.as_str()) {
+        (Some(number), _) => short(number),
+        (None, Some(text)) => text.to_owned(),
+        (None, None) => value.to_string(),
+    };
+    let mut out: Vec<Table> = Vec::new();
+    let objects = metrics.iter().filter_map(Value::as_object);
+    for object in objects.filter(|o| !o.contains_key("step")) {
+        let names: Vec<String> = object.keys().cloned().collect();
+        let row = object.values().map(cell).collect();
+        match out.iter_mut().find(|table| table.names == names) {
+            Some(table) => table.rows.push(row),
+            None => out.push(Table { names, rows: vec![row] }),
+        }
+    }
+    out
 }
 
 /// A plot for every number that stands beside a `step`.
@@ -198,12 +226,15 @@ mod tests {
         for step in 0..3 {
             metrics.push(&json!({ "step": step, "loss": 2.0 / f64::from(step + 1) })).unwrap();
         }
+        metrics.push(&json!({ "batch": 16, "step_ms": 2.5, "peer": "x<y" })).unwrap();
         let hostile = "<script>alert('x')</script>";
         run.lines("samples.jsonl").unwrap().push(&json!({ "text": hostile })).unwrap();
         assert_eq!(crate::write(folder.path()).unwrap(), claims);
         let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
         assert!(!page.contains("<script"), "markup of a sample came through");
         assert!(page.contains("0.25 (0.2 to 0.3)") && page.contains("no GPU"));
+        assert!(page.contains("<th>step_ms</th>") && page.contains(">2.5</td>"));
+        assert!(page.contains("x&#60;y") && !page.contains("aria-label=\"batch by step\""));
         assert!(page.contains("<polyline") && page.contains("aria-label=\"loss by step\""));
         assert!(!page.contains("http"), "the page must not need the network");
         let summary: Value = read_json(&folder.path().join("summary.json")).unwrap().unwrap();

@@ -229,7 +229,7 @@ impl Run<'_> {
         let read_gb_s = floors::read_bytes_s() / 1e9;
         let weight_gb = lm.num_parameters() as f64 * 2.0 / 1e9;
         let config = GenerateConfig { max_new_tokens: SPEED_TOKENS, ..GenerateConfig::default() };
-        for (step, &batch) in self.config.batches.clone().iter().enumerate() {
+        for &batch in &self.config.batches.clone() {
             let vocab = lm.config().vocab;
             let requests: Vec<Request> = (0..batch)
                 .map(|row| {
@@ -252,7 +252,7 @@ impl Run<'_> {
             let median = steps_ms[steps_ms.len() / 2];
             let floor_ms = weight_gb / read_gb_s * 1e3;
             self.metrics.push(&json!({
-                "step": step, "batch": batch, "step_ms": median, "read_floor_ms": floor_ms,
+                "batch": batch, "step_ms": median, "read_floor_ms": floor_ms,
                 "tokens_per_s": batch as f64 / median * 1e3,
                 "peak_memory_gb": memory::peak_bytes().map(|bytes| bytes as f64 / 1e9),
             }))?;
