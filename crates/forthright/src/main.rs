@@ -40,7 +40,7 @@ enum System {
 
 fn main() -> ExitCode {
     #[cfg(feature = "lm")]
-    rl_core::openmp::ensure();
+    rl_core::startup::ensure();
     let result: anyhow::Result<()> = match Cli::parse().system {
         #[cfg(feature = "lm")]
         System::Lm(command) => command.run(),

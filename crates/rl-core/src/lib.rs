@@ -3,9 +3,9 @@
 #[cfg(feature = "torch")]
 pub mod device;
 pub mod memory;
-pub mod openmp;
 #[cfg(feature = "torch")]
 pub mod optim;
 pub mod run;
 pub mod seed;
+pub mod startup;
 pub mod stats;

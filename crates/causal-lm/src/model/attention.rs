@@ -1,6 +1,6 @@
 //! Grouped-query attention over a whole batch or over a cache.
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::{
     linear::Linear,
@@ -12,6 +12,9 @@ use crate::{
     config::{ModelConfig, QkNorm, Window},
     lora::LayerLora,
 };
+
+/// Longest sequence whose scores are held for the backward pass.
+const SHORT: i64 = 512;
 
 /// Projections of one block's attention.
 #[derive(Debug)]
@@ -182,7 +185,20 @@ impl Attention {
     }
 
     /// Many queries: libtorch's blocked kernel, which never holds the scores of all pairs.
+    ///
+    /// Its backward pass multiplies in f32 whatever the type, so short sequences that are trained on
+    /// take two batched products instead.
     fn over_batch(&self, queries: &Tensor, keys: &Tensor, values: &Tensor, mask: &Mask) -> Tensor {
+        let seq = keys.size()[2];
+        if queries.requires_grad() && seq <= SHORT {
+            return match mask {
+                Mask::Causal => {
+                    let causal = Mask::causal(seq, keys.kind(), keys.device());
+                    self.over_cache(queries, keys, values, &causal)
+                }
+                mask => self.over_cache(queries, keys, values, mask),
+            };
+        }
         let queries = queries.transpose(1, 2);
         let (mask, causal) = match mask {
             Mask::Causal => (None, true),
@@ -212,8 +228,9 @@ impl Attention {
             // One query row a group member: repeat the mask's query dimension for each.
             scores += if new == 1 { mask.shallow_clone() } else { mask.repeat([1, 1, group, 1]) };
         }
-        let weights = scores.softmax(-1, Kind::Float).to_kind(values.kind());
-        weights
+        // Whatever the type, the sum is taken in f32.
+        scores
+            .softmax(-1, values.kind())
             .matmul(values) // [batch, kv_heads, group · new, head_dim]
             .view([batch, num_kv_heads, group, new, head_dim])
             .permute([0, 3, 1, 2, 4])

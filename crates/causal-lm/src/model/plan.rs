@@ -102,6 +102,14 @@ pub(crate) enum Mask {
     Additive(Tensor),
 }
 
+impl Mask {
+    /// [`Mask::Causal`] spelled out for `seq` queries and as many keys.
+    pub(crate) fn causal(seq: i64, kind: Kind, device: Device) -> Self {
+        let allowed = Tensor::ones([1, 1, seq, seq], (Kind::Bool, device)).tril(0);
+        Self::Additive(additive(&allowed, kind))
+    }
+}
+
 /// Rotations and masks of one forward pass.
 #[derive(Debug)]
 pub struct Plan {

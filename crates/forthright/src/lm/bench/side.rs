@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use rl_core::startup;
 
 use super::Answer;
 
@@ -35,6 +36,8 @@ impl Side {
         let program = std::env::current_exe().context("finding this program")?;
         let mut command = Command::new(program);
         command.args(["lm", "bench-worker"]).arg(file).arg(dtype);
+        // What the command chooses for itself when it starts.
+        command.envs(startup::ALLOCATOR);
         Self::start("ours", command, openmp)
     }
 
@@ -51,10 +54,10 @@ impl Side {
 
     fn start(name: &'static str, mut command: Command, openmp: OpenMp) -> anyhow::Result<Self> {
         // The guard keeps our side from choosing for itself; both get the same.
-        command.env("FORTHRIGHT_OPENMP", "set").env_remove("OMP_WAIT_POLICY");
+        command.env(startup::GUARD.0, startup::GUARD.1).env_remove("OMP_WAIT_POLICY");
         match openmp {
-            OpenMp::Default => command.env_remove("GOMP_SPINCOUNT"),
-            OpenMp::Chosen => command.env("GOMP_SPINCOUNT", rl_core::openmp::SPIN_COUNT),
+            OpenMp::Default => command.env_remove(startup::SPIN_COUNT.0),
+            OpenMp::Chosen => command.envs([startup::SPIN_COUNT]),
         };
         let mut child = command
             .stdin(Stdio::piped())

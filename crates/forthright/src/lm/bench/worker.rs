@@ -63,7 +63,7 @@ impl State {
             return Ok(Answer {
                 read_bytes_s: Some(floors::read_bytes_s()),
                 flops: Some(flops),
-                parameters: Some(self.model()?.num_parameters()),
+                parameters: Some(self.any()?.num_parameters()),
                 ..Answer::default()
             });
         }
@@ -104,6 +104,10 @@ impl State {
         Ok(())
     }
 
+    fn any(&self) -> anyhow::Result<&CausalLm> {
+        self.model.as_ref().or(self.trainable.as_ref()).context("load comes first")
+    }
+
     fn model(&self) -> anyhow::Result<&CausalLm> {
         self.model.as_ref().context("load comes first")
     }
@@ -130,6 +134,8 @@ impl State {
     fn train(&mut self, batch: usize, length: usize) -> anyhow::Result<usize> {
         if self.trainable.is_none() {
             self.trainable = Some(self.model()?.trainable_copy(self.kind));
+            // The peer trains the weights that it loaded.
+            self.model = None;
         }
         let lm = self.trainable.as_ref().context("load comes first")?;
         for parameter in lm.parameters() {
