@@ -3,8 +3,9 @@
 #![expect(unsafe_code, reason = "vector instructions and raw tensor memory")]
 
 use std::arch::x86_64::{
-    __m512, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    __m512, _MM_HINT_T0, _mm_prefetch, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps,
+    _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 use tch::{Kind, Tensor};
@@ -15,12 +16,15 @@ use super::{
     team,
 };
 
-/// Registers of a head: heads of up to 256 dimensions.
+/// Registers of the longest head.
 const MAX_REGISTERS: usize = 16;
+
+/// Keys ahead of its use that a key is asked for: a cache is read once a step, from far away.
+const KEYS_AHEAD: usize = 8;
 
 /// Whether heads of this size are served.
 pub(super) fn fits(head_dim: usize) -> bool {
-    head_dim.is_multiple_of(WIDTH) && head_dim / WIDTH <= MAX_REGISTERS
+    head_dim.is_multiple_of(WIDTH) && matches!(head_dim / WIDTH, 1..=6 | 8 | 10 | 12 | 16)
 }
 
 /// Sizes and places of one step's attention.
@@ -83,9 +87,9 @@ pub(super) fn attend(
             // and its own part of the output.
             unsafe {
                 if bf16 {
-                    task.unit::<Bf16>(row, kv_head, &mut scratch);
+                    task.sized::<Bf16>(row, kv_head, &mut scratch);
                 } else {
-                    task.unit::<f32>(row, kv_head, &mut scratch);
+                    task.sized::<f32>(row, kv_head, &mut scratch);
                 }
             }
         }
@@ -100,9 +104,29 @@ pub(super) fn attend(
 }
 
 impl Task<'_> {
-    /// One key/value head of one row, with all query heads that share it.
+    /// [`Task::unit`] for the number of registers that a head has; all that [`fits`] knows are here.
     #[target_feature(enable = "avx512f")]
-    unsafe fn unit<E: Element>(&self, row: usize, kv_head: usize, scratch: &mut [f32]) {
+    unsafe fn sized<E: Element>(&self, row: usize, kv_head: usize, scratch: &mut [f32]) {
+        macro_rules! dispatch {
+            ($($registers:literal),*) => {
+                match self.head_dim / WIDTH {
+                    // SAFETY: as promised by the caller.
+                    $($registers => unsafe { self.unit::<E, $registers>(row, kv_head, scratch) },)*
+                    other => unreachable!("heads of {other} registers do not fit"),
+                }
+            };
+        }
+        dispatch!(1, 2, 3, 4, 5, 6, 8, 10, 12, 16);
+    }
+
+    /// One key/value head of `R` registers of one row, with all query heads that share it.
+    #[target_feature(enable = "avx512f")]
+    unsafe fn unit<E: Element, const R: usize>(
+        &self,
+        row: usize,
+        kv_head: usize,
+        scratch: &mut [f32],
+    ) {
         let (dim, group) = (self.head_dim, self.num_heads / self.num_kv_heads);
         let len = self.step.len;
         let total = self.num_heads + 2 * self.num_kv_heads;
@@ -129,13 +153,19 @@ impl Task<'_> {
                 self.rotate(row, qkv.add((kv_head * group + g) * dim), scale, query);
             }
             for key in 0..count {
-                let at = keys.add((first + key) * dim);
+                let offset = (first + key) * dim;
+                // The values are wanted as soon as the scores are there.
+                fetch(values.add(offset), dim);
+                fetch(keys.wrapping_add(offset + KEYS_AHEAD * dim), dim);
+                let mut parts = [_mm512_setzero_ps(); R];
+                for (i, part) in parts.iter_mut().enumerate() {
+                    *part = E::load(keys.add(offset + i * WIDTH));
+                }
                 for g in 0..group {
                     let query = queries.as_ptr().add(g * dim);
                     let mut sum = _mm512_setzero_ps();
-                    for i in (0..dim).step_by(WIDTH) {
-                        sum =
-                            _mm512_fmadd_ps(E::load(at.add(i)), _mm512_loadu_ps(query.add(i)), sum);
+                    for (i, part) in parts.iter().enumerate() {
+                        sum = _mm512_fmadd_ps(*part, _mm512_loadu_ps(query.add(i * WIDTH)), sum);
                     }
                     scores[g * stride + key] = _mm512_reduce_add_ps(sum);
                 }
@@ -145,15 +175,15 @@ impl Task<'_> {
             for g in 0..group {
                 let weights = &mut scores[g * stride..(g + 1) * stride];
                 let scale = softmax(weights, count);
-                let mut sums = [_mm512_setzero_ps(); MAX_REGISTERS];
+                let mut sums = [_mm512_setzero_ps(); R];
                 for (key, weight) in weights[..count].iter().enumerate() {
                     let at = values.add((first + key) * dim);
                     let weight = _mm512_set1_ps(*weight);
-                    for (i, sum) in sums[..dim / WIDTH].iter_mut().enumerate() {
+                    for (i, sum) in sums.iter_mut().enumerate() {
                         *sum = _mm512_fmadd_ps(E::load(at.add(i * WIDTH)), weight, *sum);
                     }
                 }
-                for (i, sum) in sums[..dim / WIDTH].iter().enumerate() {
+                for (i, sum) in sums.iter().enumerate() {
                     let scaled = _mm512_mul_ps(*sum, _mm512_set1_ps(scale));
                     E::store(out.add(g * dim + i * WIDTH), scaled);
                 }
@@ -180,14 +210,28 @@ impl Task<'_> {
     }
 }
 
+/// Asks for the cache lines of a head.
+#[inline(always)]
+fn fetch<E>(head: *const E, dim: usize) {
+    for byte in (0..dim * size_of::<E>()).step_by(64) {
+        // SAFETY: a prefetch of any address is allowed and never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(head.cast::<i8>().wrapping_add(byte)) }
+    }
+}
+
 /// Replaces the first `count` scores by `exp(score − max)`; returns one over their sum.
 #[target_feature(enable = "avx512f")]
 fn softmax(scores: &mut [f32], count: usize) -> f32 {
-    let max = scores[..count].iter().copied().fold(f32::NEG_INFINITY, f32::max);
     // The tail up to a whole register must not count.
     let padded = count.next_multiple_of(WIDTH);
     scores[count..padded].fill(f32::NEG_INFINITY);
-    let shift = _mm512_set1_ps(max);
+    let mut max = _mm512_set1_ps(f32::NEG_INFINITY);
+    for chunk in scores[..padded].chunks_exact(WIDTH) {
+        // SAFETY: a chunk has exactly 16 elements. Of NaN the second operand is returned; it is not
+        // lost, since its exponential below is NaN too.
+        max = _mm512_max_ps(unsafe { _mm512_loadu_ps(chunk.as_ptr()) }, max);
+    }
+    let shift = _mm512_set1_ps(_mm512_reduce_max_ps(max));
     let mut sum = _mm512_setzero_ps();
     for chunk in scores[..padded].chunks_exact_mut(WIDTH) {
         // SAFETY: a chunk has exactly 16 elements.

@@ -38,6 +38,7 @@ pub(super) fn multiply(x: &Tensor, panels: &Tensor, y: &Tensor, shape: Product) 
     let tile = Tile::for_rows(shape.rows);
     let bf16 = x.kind() == Kind::BFloat16;
     let wide = y.kind() == Kind::Float;
+    let x_size = if bf16 { 2 } else { 4 };
     let groups = (shape.out / LANE_COUNT).div_ceil(tile.panels);
     team::run(&|thread, threads| {
         let [x_data, w_data, y_data] = [x_data.get(), w_data.get(), y_data.get()];
@@ -47,7 +48,8 @@ pub(super) fn multiply(x: &Tensor, panels: &Tensor, y: &Tensor, shape: Product) 
             for block in 0..tile.blocks {
                 let row = shape.rows * block / tile.blocks;
                 let rows = shape.rows * (block + 1) / tile.blocks - row;
-                let place = Place { row, rows, first, panels, shape };
+                let ahead = Ahead::of(block, &tile, shape.input * LANE_COUNT * x_size);
+                let place = Place { row, rows, first, panels, shape, ahead };
                 // SAFETY: `supported` held when the matrix was packed; the tensors are contiguous
                 // and of these sizes; blocks of rows and groups of panels are disjoint.
                 unsafe {
@@ -75,8 +77,28 @@ impl Tile {
         match rows {
             0..=4 => Self { blocks: 1, panels: 4 },
             5..=12 => Self { blocks: 1, panels: 2 },
-            13..=16 => Self { blocks: 1, panels: 1 },
             _ => Self { blocks: rows.div_ceil(12), panels: 2 },
+        }
+    }
+}
+
+/// Which weights are asked for before their use.
+#[derive(Clone, Copy)]
+enum Ahead {
+    /// Those of the same panel a little further on, since each is used once.
+    Near,
+    /// Those of a later panel, this many bytes on: the blocks of rows use a group of panels one after
+    /// the other, and have time to fetch the next one.
+    Far(usize),
+}
+
+impl Ahead {
+    /// The first blocks fetch a panel of the next group each, the others nothing new.
+    fn of(block: usize, tile: &Tile, panel_bytes: usize) -> Self {
+        match block {
+            _ if tile.blocks == 1 => Self::Near,
+            block if block < tile.panels => Self::Far((tile.panels + block) * panel_bytes),
+            _ => Self::Far(0),
         }
     }
 }
@@ -89,6 +111,7 @@ struct Place {
     first: usize,
     panels: usize,
     shape: Product,
+    ahead: Ahead,
 }
 
 impl Place {
@@ -161,9 +184,9 @@ impl Element for F32 {
     }
 }
 
-/// How far ahead of its use a weight is asked for, in bytes: the hardware's own prefetching stops at
-/// page ends.
-const AHEAD: usize = 2048;
+/// How far ahead of its use a weight is asked for in [`Ahead::Near`], in bytes: the hardware's own
+/// prefetching stops at page ends.
+const NEAR: usize = 2048;
 
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn bf16_kernel<const R: usize, const P: usize, const WIDE: bool>(
@@ -175,6 +198,10 @@ unsafe fn bf16_kernel<const R: usize, const P: usize, const WIDE: bool>(
     let Product { out, input, .. } = place.shape;
     let panel_bytes = input * LANE_COUNT * 2;
     let row_bytes = input * 2;
+    let (near, far) = match place.ahead {
+        Ahead::Near => (true, 0),
+        Ahead::Far(bytes) => (false, bytes),
+    };
     let mut sums = [[_mm512_setzero_ps(); P]; R];
     // SAFETY: all reads are inside `x` and the panels, see `Place::run`; a prefetch never faults.
     unsafe {
@@ -185,7 +212,12 @@ unsafe fn bf16_kernel<const R: usize, const P: usize, const WIDE: bool>(
             for (p, weight) in weights.iter_mut().enumerate() {
                 let at = w.add(p * panel_bytes + pair * LANE_COUNT * 4);
                 *weight = transmute::<__m512i, __m512bh>(_mm512_loadu_si512(at.cast()));
-                prefetch(at.wrapping_add(AHEAD));
+                if near {
+                    prefetch(at.wrapping_add(NEAR));
+                }
+            }
+            if !near {
+                prefetch_second(w.wrapping_add(far + pair * LANE_COUNT * 4));
             }
             for (r, sums) in sums.iter_mut().enumerate() {
                 let both = x.add(r * row_bytes + pair * 4).cast::<i32>().read_unaligned();
@@ -213,6 +245,10 @@ unsafe fn f32_kernel<const R: usize, const P: usize>(
 ) {
     let Product { out, input, .. } = place.shape;
     let panel = input * LANE_COUNT;
+    let (near, far) = match place.ahead {
+        Ahead::Near => (true, 0),
+        Ahead::Far(bytes) => (false, bytes),
+    };
     let mut sums = [[_mm512_setzero_ps(); P]; R];
     // SAFETY: all reads are inside `x` and the panels, see `Place::run`; a prefetch never faults.
     unsafe {
@@ -223,7 +259,12 @@ unsafe fn f32_kernel<const R: usize, const P: usize>(
             for (p, weight) in weights.iter_mut().enumerate() {
                 let at = w.add(p * panel + i * LANE_COUNT);
                 *weight = _mm512_loadu_ps(at);
-                prefetch(at.cast::<u8>().wrapping_add(AHEAD));
+                if near {
+                    prefetch(at.cast::<u8>().wrapping_add(NEAR));
+                }
+            }
+            if !near {
+                prefetch_second(w.cast::<u8>().wrapping_add(far + i * LANE_COUNT * 4));
             }
             for (r, sums) in sums.iter_mut().enumerate() {
                 let value = _mm512_set1_ps(*x.add(r * input + i));
@@ -246,6 +287,14 @@ fn prefetch(at: *const u8) {
     use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
     // SAFETY: a prefetch of any address is allowed and never faults.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+}
+
+/// Into the second cache, which holds a whole group of panels.
+#[inline(always)]
+fn prefetch_second(at: *const u8) {
+    use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+    // SAFETY: as for `prefetch`.
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
 }
 
 /// Writes 16 sums at element `at` of `y`.
