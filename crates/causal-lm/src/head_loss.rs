@@ -67,7 +67,7 @@ pub fn head_loss(
 }
 
 /// `weight` times the sum of the targets' negative log-likelihoods, in nats, and its gradient
-/// `weight · (softmax − onehot)`, which is written over the logits.
+/// `weight · (softmax − onehot)`, which is written over the log-probabilities.
 ///
 /// The same as [`head_loss`] of a cross-entropy, with about half the memory traffic.
 ///
@@ -81,14 +81,14 @@ pub fn nll_head(
     weight: f64,
     chunk_rows: usize,
 ) -> HeadLoss {
-    in_chunks(lm, states, chunk_rows, |mut logits, rows| {
+    in_chunks(lm, states, chunk_rows, |logits, rows| {
         let targets = targets.narrow(0, rows.start as i64, rows.len() as i64).unsqueeze(1);
-        let log_total = logits.logsumexp([-1], true);
-        let nll = (&log_total - logits.gather(1, &targets, false)).sum(Kind::Double);
-        let mut gradient = logits.subtract_(&log_total).exp_();
+        let mut log_probs = logits.log_softmax(-1, Kind::Float);
+        drop(logits);
+        let nll = log_probs.gather(1, &targets, false).sum(Kind::Double).neg();
         let one = Tensor::full_like(&targets, 1).to_kind(Kind::Float);
-        let gradient = gradient.scatter_add_(1, &targets, &-one) * weight;
-        (nll.double_value(&[]) * weight, gradient)
+        let mut gradient = log_probs.exp_().scatter_add_(1, &targets, &-one);
+        (nll.double_value(&[]) * weight, gradient.g_mul_scalar_(weight))
     })
 }
 

@@ -211,7 +211,7 @@ impl Task<'_> {
 }
 
 /// Asks for the cache lines of a head.
-#[inline(always)]
+#[inline]
 fn fetch<E>(head: *const E, dim: usize) {
     for byte in (0..dim * size_of::<E>()).step_by(64) {
         // SAFETY: a prefetch of any address is allowed and never faults.

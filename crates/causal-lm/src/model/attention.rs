@@ -1,6 +1,6 @@
 //! Grouped-query attention over a whole batch or over a cache.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::{
     linear::Linear,
@@ -186,11 +186,12 @@ impl Attention {
 
     /// Many queries: libtorch's blocked kernel, which never holds the scores of all pairs.
     ///
-    /// Its backward pass multiplies in f32 whatever the type, so short sequences that are trained on
-    /// take two batched products instead.
+    /// Its backward pass multiplies in f32 whatever the type, so short sequences in a narrower one that
+    /// are trained on take two batched products instead.
     fn over_batch(&self, queries: &Tensor, keys: &Tensor, values: &Tensor, mask: &Mask) -> Tensor {
         let seq = keys.size()[2];
-        if queries.requires_grad() && seq <= SHORT {
+        let narrow = !matches!(queries.kind(), Kind::Float | Kind::Double);
+        if narrow && queries.requires_grad() && seq <= SHORT {
             return match mask {
                 Mask::Causal => {
                     let causal = Mask::causal(seq, keys.kind(), keys.device());

@@ -172,6 +172,33 @@ fn gradients_equal_finite_differences() {
     }
 }
 
+/// Of gradients in bf16, which keeps three digits: the part of a gradient that may lie elsewhere.
+const BF16_PART: f64 = 0.05;
+
+#[test]
+fn gradients_in_bf16_are_those_in_f32() {
+    let ids = ids_tensor(&[5, 17, 3, 88, 41, 7, 60]);
+    let pair = Tensor::cat(&[&ids, &ids.flip([1])], 0);
+    let layouts = [(ids, Layout::Dense), (pair, Layout::RightPadded(vec![7, 4]))];
+    for name in ["llama", "gpt_neox", "qwen2_sliding"] {
+        for (ids, layout) in &layouts {
+            let gradients = |kind| {
+                // The same weights on both sides.
+                let lm = tiny(name, Kind::BFloat16).trainable_copy(kind);
+                let hidden = lm.hidden(ids, layout).unwrap();
+                hidden.narrow(1, 0, 4).to_kind(Kind::Float).square().sum(Kind::Float).backward();
+                let used: Vec<Tensor> =
+                    lm.parameters().into_iter().map(Tensor::grad).filter(Tensor::defined).collect();
+                Tensor::cat(&used.iter().map(|g| g.flatten(0, -1)).collect::<Vec<_>>(), 0)
+                    .to_kind(Kind::Double)
+            };
+            let (exact, rounded) = (gradients(Kind::Float), gradients(Kind::BFloat16));
+            let part = ((&exact - rounded).norm() / exact.norm()).double_value(&[]);
+            assert!(part < BF16_PART, "{name} {layout:?}: {part}");
+        }
+    }
+}
+
 #[test]
 fn an_adapter_learns_and_the_base_stays() {
     let lm = tiny("llama", Kind::BFloat16);
