@@ -50,8 +50,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            if let Some(stopped) = error.downcast_ref::<Stopped>() {
-                terminal::note(stopped);
+            if let Some(unfinished) = error.downcast_ref::<Unfinished>() {
+                terminal::note(unfinished);
                 ExitCode::from(1)
             } else {
                 terminal::note(format_args!("error: {}", sentence(&error)));
@@ -70,17 +70,17 @@ fn sentence(error: &anyhow::Error) -> String {
     })
 }
 
-/// A run that the user stopped, and how it goes on.
+/// A run that the user stopped, and how it goes on; or one that could not compute all it should.
 #[derive(Debug)]
-struct Stopped(String);
+struct Unfinished(String);
 
-impl std::fmt::Display for Stopped {
+impl std::fmt::Display for Unfinished {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Stopped {}
+impl std::error::Error for Unfinished {}
 
 fn report(folder: &Path) -> anyhow::Result<()> {
     let claims = run_report::write(folder)?;

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use rl_core::run::{Claim, RunDir, RunInfo};
 use serde::Serialize;
 
-use crate::terminal;
+use crate::{Unfinished, terminal};
 
 /// A run directory with its record.
 pub(crate) struct Session {
@@ -44,9 +44,12 @@ impl Session {
         Ok(self.dir.write_info(&self.info)?)
     }
 
-    /// Writes the claims, prints them, and notes the end.
+    /// Writes the claims, notes the end, and prints the claims.
+    ///
+    /// An unmet claim is a finding; one that could not be computed is an [`Unfinished`] run.
     pub(crate) fn conclude(self, claims: &[Claim]) -> anyhow::Result<()> {
         self.dir.write_claims(claims)?;
+        self.end()?;
         for claim in claims {
             let verdict = match claim.met {
                 Some(true) => "met  ",
@@ -57,10 +60,48 @@ impl Session {
             let line = format!("{verdict}  {value:>10}  {:<10}  {}", claim.target, claim.says);
             terminal::print(line)?;
         }
-        self.end()
+        let open: Vec<String> = claims
+            .iter()
+            .filter(|claim| claim.met.is_none())
+            .map(|claim| {
+                format!("{}: {}", claim.id, claim.reason.as_deref().unwrap_or("no reason"))
+            })
+            .collect();
+        if !open.is_empty() {
+            anyhow::bail!(Unfinished(format!("not computed: {}", open.join("; "))));
+        }
+        Ok(())
     }
 }
 
 fn now() -> String {
     jiff::Timestamp::now().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use rl_core::run::{Statement, read_json};
+
+    use super::*;
+
+    #[test]
+    fn an_open_claim_is_an_unfinished_run_and_an_unmet_one_is_not() {
+        let statement =
+            Statement { id: "a.b", says: "it is small", source: "ours", target: "<= 0.5" };
+        let unmet = Claim::measured(statement, 0.75, None, 1, "smoke").unwrap();
+        let open = Claim::not_computed(statement, "no reference", "smoke").unwrap();
+        for (claims, message) in [
+            (vec![unmet.clone()], None),
+            (vec![unmet, open], Some("not computed: a.b: no reference")),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let config = serde_json::json!({ "size": 1 });
+            let session = Session::open(folder.path(), &config, 0, "cpu").unwrap();
+            let error = session.conclude(&claims).err();
+            let found = error.and_then(|e| e.downcast_ref().map(Unfinished::to_string));
+            assert_eq!(found.as_deref(), message);
+            let info: RunInfo = read_json(&folder.path().join("run.json")).unwrap().unwrap();
+            assert!(info.end.is_some());
+        }
+    }
 }

@@ -153,7 +153,7 @@ impl Finetune {
         let before = eval(&model.lm)?;
         train(&mut trainer, dir, &config)?;
         if !trainer.is_done() {
-            anyhow::bail!(crate::Stopped(format!(
+            anyhow::bail!(crate::Unfinished(format!(
                 "stopped after step {}, go on with: forthright lm finetune --resume --out {}{}",
                 trainer.steps(),
                 self.out.display(),
