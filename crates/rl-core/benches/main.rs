@@ -1,5 +1,7 @@
-//! What a step of the optimizer and an interval cost.
+//! What a step of the optimizer, an interval and the mathematics cost.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on fails")]
+
+mod math;
 
 use std::{hint::black_box, time::Duration};
 
@@ -44,6 +46,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(3));
-    targets = adamw, bootstrap
+    targets = adamw, bootstrap, math::scans, math::groups, math::divergences, math::losses, math::plain
 }
 criterion_main!(benches);
