@@ -66,10 +66,67 @@ pub fn head_loss(
     })
 }
 
-/// `weight` times the sum of the targets' negative log-likelihoods, in nats, and its gradient
-/// `weight · (softmax − onehot)`, which is written over the log-probabilities.
+/// A loss of the log-probabilities of given tokens, and these.
+#[derive(Debug)]
+pub struct LogProbLoss {
+    /// The loss and its gradient.
+    pub head: HeadLoss,
+    /// Log-probabilities of the targets, `[n]`, f32, without gradient.
+    pub log_probs: Tensor,
+}
+
+/// The sum over chunks of `loss(log_probs, rows)`, where `log_probs: [rows]` are those of
+/// `targets[rows]` under `softmax(logits / temperature)`, and its gradient, with
+/// `d log_probs / d logits = (onehot − softmax) / temperature` written over the log-softmax.
 ///
-/// The same as [`head_loss`] of a cross-entropy, with about half the memory traffic.
+/// What [`head_loss`] would give, with about half the memory traffic. `loss` may send gradients into
+/// leaves of its own beside `log_probs`.
+///
+/// # Shapes
+/// - `states`: `[n, hidden]`, after the final norm
+/// - `targets`: `[n]`, integers
+/// - `loss` returns a scalar
+pub fn log_prob_head(
+    lm: &CausalLm,
+    states: &Tensor,
+    targets: &Tensor,
+    temperature: f64,
+    chunk_rows: usize,
+    mut loss: impl FnMut(&Tensor, Range<usize>) -> Tensor,
+) -> LogProbLoss {
+    let mut all = Vec::new();
+    let head = in_chunks(lm, states, chunk_rows, |mut logits, rows| {
+        let targets = targets.narrow(0, rows.start as i64, rows.len() as i64).unsqueeze(1);
+        if (temperature - 1.0).abs() > 0.0 {
+            logits /= temperature;
+        }
+        let mut log_softmax = logits.log_softmax(-1, Kind::Float);
+        drop(logits);
+        let log_probs = log_softmax.gather(1, &targets, false).squeeze_dim(1);
+        all.push(log_probs.copy());
+        let leaf = log_probs.set_requires_grad(true);
+        let part = tch::with_grad(|| {
+            let part = loss(&leaf, rows);
+            if part.requires_grad() {
+                part.backward();
+            }
+            part
+        });
+        let weight = leaf.grad();
+        let weight = if weight.defined() { weight } else { leaf.zeros_like() };
+        let weight = (weight / temperature).unsqueeze(1);
+        let gradient = log_softmax.exp_().g_mul_(&-&weight).scatter_add_(1, &targets, &weight);
+        (part.double_value(&[]), gradient)
+    });
+    let log_probs = if all.is_empty() {
+        states.new_zeros([0], (Kind::Float, states.device()))
+    } else {
+        Tensor::cat(&all, 0)
+    };
+    LogProbLoss { head, log_probs }
+}
+
+/// `weight` times the sum of the targets' negative log-likelihoods, in nats, and its gradient.
 ///
 /// # Shapes
 /// - `states`: `[n, hidden]`, after the final norm
@@ -81,15 +138,8 @@ pub fn nll_head(
     weight: f64,
     chunk_rows: usize,
 ) -> HeadLoss {
-    in_chunks(lm, states, chunk_rows, |logits, rows| {
-        let targets = targets.narrow(0, rows.start as i64, rows.len() as i64).unsqueeze(1);
-        let mut log_probs = logits.log_softmax(-1, Kind::Float);
-        drop(logits);
-        let nll = log_probs.gather(1, &targets, false).sum(Kind::Double).neg();
-        let one = Tensor::full_like(&targets, 1).to_kind(Kind::Float);
-        let mut gradient = log_probs.exp_().scatter_add_(1, &targets, &-one);
-        (nll.double_value(&[]) * weight, gradient.g_mul_scalar_(weight))
-    })
+    let nll = |log_probs: &Tensor, _| log_probs.sum(Kind::Double) * -weight;
+    log_prob_head(lm, states, targets, 1.0, chunk_rows, nll).head
 }
 
 /// Calls `part` with the logits of each chunk, to use as it likes; it returns the chunk's loss and

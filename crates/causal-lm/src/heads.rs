@@ -59,6 +59,15 @@ impl ScalarHead {
         Ok(Self { weight: load(name)?, bias })
     }
 
+    /// The same head elsewhere.
+    #[must_use]
+    pub fn to_device(&self, device: Device) -> Self {
+        Self {
+            weight: self.weight.to_device(device),
+            bias: self.bias.as_ref().map(|bias| bias.to_device(device)),
+        }
+    }
+
     /// Writes `weight` and, if there is one, `bias`.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 mod bytes;
 pub mod cache;
 pub mod chat;
+pub mod classifier;
 pub mod config;
 mod contain;
 mod error;
@@ -12,11 +13,14 @@ pub mod gguf;
 pub mod head_loss;
 pub mod heads;
 mod kernel;
+#[cfg(feature = "chat-model")]
+pub mod local_chat;
 pub mod lora;
 pub mod model;
 mod pretrained;
 pub mod score;
 pub mod tokenizer;
+pub mod trainable;
 mod unique;
 pub mod weights;
 

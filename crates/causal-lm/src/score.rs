@@ -224,6 +224,41 @@ fn pick(
     Ok(wanted.iter().map(|w| flat.by_ref().take(w.targets.len()).collect()).collect())
 }
 
+/// What the model says of given next tokens.
+#[derive(Debug)]
+pub struct Predictions {
+    /// Log-probabilities of the tokens, `[n]`, f32.
+    pub log_probs: Tensor,
+    /// Entropies `−Σ p log p` of the distributions they come from, in nats, `[n]`, f32.
+    pub entropy: Tensor,
+}
+
+/// Log-probabilities of `targets` and entropies under `softmax(logits / temperature)`, a chunk of
+/// positions at a time and without gradient.
+///
+/// # Shapes
+/// - `states`: `[n, hidden]`, after the final norm
+/// - `targets`: `[n]`, integers
+pub fn predictions(
+    lm: &CausalLm,
+    states: &Tensor,
+    targets: &Tensor,
+    temperature: f64,
+    logit_rows: usize,
+) -> Predictions {
+    let _guard = tch::no_grad_guard();
+    let place = (Kind::Float, states.device());
+    let (mut log_probs, mut entropy) =
+        (vec![Tensor::zeros([0], place)], vec![Tensor::zeros([0], place)]);
+    let chunk = logit_rows.max(1) as i64;
+    for (states, targets) in states.split(chunk, 0).iter().zip(targets.split(chunk, 0)) {
+        let log_softmax = (lm.logits(states) / temperature).log_softmax(-1, Kind::Float);
+        log_probs.push(log_softmax.gather(1, &targets.unsqueeze(1), false).squeeze_dim(1));
+        entropy.push(-(log_softmax.exp() * log_softmax).sum_dim_intlist(-1, false, Kind::Float));
+    }
+    Predictions { log_probs: Tensor::cat(&log_probs, 0), entropy: Tensor::cat(&entropy, 0) }
+}
+
 /// `logit − logsumexp` of each row's target.
 ///
 /// # Shapes

@@ -30,6 +30,8 @@ pub struct Batch {
     pub positions: Tensor,
     /// The tokens they are to predict.
     pub targets: Tensor,
+    /// Indices of the examples that the pass was planned from, in the order of `positions`.
+    pub examples: Vec<usize>,
 }
 
 impl Batch {
@@ -42,10 +44,10 @@ impl Batch {
         pass_tokens: usize,
         device: Device,
     ) -> Vec<Self> {
-        let mut order: Vec<&Example> =
-            examples.iter().copied().filter(|e| !e.ids().is_empty()).collect();
-        order.sort_by_key(|e| Reverse(e.ids().len()));
-        let mut rows: Vec<Vec<&Example>> = match packing {
+        let mut order: Vec<(usize, &Example)> =
+            examples.iter().copied().enumerate().filter(|(_, e)| !e.ids().is_empty()).collect();
+        order.sort_by_key(|(_, e)| Reverse(e.ids().len()));
+        let mut rows: Vec<Row<'_>> = match packing {
             Packing::Padded => order.into_iter().map(|e| vec![e]).collect(),
             Packing::Packed => first_fit(&order, row_tokens),
         };
@@ -62,12 +64,12 @@ impl Batch {
         out
     }
 
-    fn of_rows(rows: &[Vec<&Example>], packing: Packing, device: Device) -> Self {
+    fn of_rows(rows: &[Row<'_>], packing: Packing, device: Device) -> Self {
         let seq = rows.iter().map(|row| total(row)).max().unwrap_or(0);
         let (mut ids, mut positions, mut targets) = (Vec::new(), Vec::new(), Vec::new());
         for row in rows {
             let start = ids.len();
-            for example in row {
+            for (_, example) in row {
                 for (&id, &counts) in example.ids().iter().zip(example.counts()) {
                     if counts {
                         positions.push(ids.len() as i64 - 1);
@@ -78,7 +80,7 @@ impl Batch {
             }
             ids.resize(start + seq, 0);
         }
-        let lengths = |row: &Vec<&Example>| row.iter().map(|e| e.ids().len()).collect::<Vec<_>>();
+        let lengths = |row: &Row<'_>| row.iter().map(|(_, e)| e.ids().len()).collect::<Vec<_>>();
         let layout = match packing {
             Packing::Padded => Layout::RightPadded(rows.iter().map(|row| total(row)).collect()),
             Packing::Packed => Layout::Packed(rows.iter().map(lengths).collect()),
@@ -90,6 +92,7 @@ impl Batch {
             layout,
             positions: Tensor::from_slice(&positions).to_device(device),
             targets: Tensor::from_slice(&targets).to_device(device),
+            examples: rows.iter().flatten().map(|&(index, _)| index).collect(),
         }
     }
 
@@ -99,18 +102,21 @@ impl Batch {
     }
 }
 
-fn total(row: &[&Example]) -> usize {
-    row.iter().map(|e| e.ids().len()).sum()
+/// Examples that share a row, each with its index.
+type Row<'a> = Vec<(usize, &'a Example)>;
+
+fn total(row: &[(usize, &Example)]) -> usize {
+    row.iter().map(|(_, e)| e.ids().len()).sum()
 }
 
 /// Each example, longest first, goes into the first row with room for it.
-fn first_fit<'a>(descending: &[&'a Example], row_tokens: usize) -> Vec<Vec<&'a Example>> {
-    let mut rows: Vec<Vec<&Example>> = Vec::new();
-    for example in descending {
-        let room = |row: &Vec<&Example>| total(row) + example.ids().len() <= row_tokens;
+fn first_fit<'a>(descending: &[(usize, &'a Example)], row_tokens: usize) -> Vec<Row<'a>> {
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for &(index, example) in descending {
+        let room = |row: &Row<'_>| total(row) + example.ids().len() <= row_tokens;
         match rows.iter_mut().find(|row| room(row)) {
-            Some(row) => row.push(example),
-            None => rows.push(vec![example]),
+            Some(row) => row.push((index, example)),
+            None => rows.push(vec![(index, example)]),
         }
     }
     rows

@@ -5,7 +5,6 @@
 
 mod batch;
 mod example;
-mod setting;
 mod trainer;
 
 pub use batch::{Batch, Packing};
@@ -57,7 +56,7 @@ pub struct FinetuneConfig {
     pub seed: u64,
     /// Size and place of an adapter; without one, which is `false` in a file, all weights are
     /// trained, in f32 copies.
-    #[serde(with = "setting")]
+    #[serde(with = "crate::lora::setting")]
     pub adapter: Option<LoraConfig>,
 }
 

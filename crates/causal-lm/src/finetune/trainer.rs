@@ -8,10 +8,14 @@ use rl_core::{
     seed::Seed,
 };
 use sha2::{Digest as _, Sha256};
-use tch::{Device, Kind, Reduction, Tensor};
+use tch::{Reduction, Tensor};
 
 use super::{Batch, Example, FinetuneConfig, Length, Overlong};
-use crate::{CausalLm, Error, head_loss::nll_head, lora::LoraAdapter, weights::save_safetensors};
+use crate::{
+    CausalLm, Error,
+    head_loss::nll_head,
+    trainable::{SavedState, Trainable},
+};
 
 const STATE_FILE: &str = "trainer.safetensors";
 
@@ -32,34 +36,10 @@ pub struct StepReport {
     pub tokens: usize,
 }
 
-/// What is trained.
-#[derive(Debug)]
-enum Trained {
-    /// Every weight, as f32 leaves; forward passes are made in the type of the original.
-    Full { masters: CausalLm, kind: Kind },
-    /// The adapter of this model, whose own weights stay.
-    Adapter(CausalLm),
-}
-
-impl Trained {
-    /// The leaves, by name.
-    fn named(&self) -> Vec<(String, Tensor)> {
-        match self {
-            Self::Full { masters, .. } => {
-                let named = masters.named_parameters();
-                named.into_iter().map(|(n, t)| (n, t.shallow_clone())).collect()
-            }
-            Self::Adapter(lm) => {
-                lm.adapter().map(LoraAdapter::named_parameters).unwrap_or_default()
-            }
-        }
-    }
-}
-
 /// A fine-tuning run.
 #[derive(Debug)]
 pub struct Trainer {
-    trained: Trained,
+    trained: Trainable,
     optimizer: AdamW,
     examples: Vec<Example>,
     config: FinetuneConfig,
@@ -81,24 +61,12 @@ impl Trainer {
         config: &FinetuneConfig,
     ) -> Result<Self, Error> {
         config.validate()?;
-        if lm.adapter().is_some() {
-            return Err(Error::Setting {
-                name: "model".into(),
-                expected: "one without an adapter (merge it first)".into(),
-                found: "an adapter".into(),
-            });
-        }
         fit(&mut examples, config, lm)?;
         let fingerprint = fingerprint(lm, config, &examples);
-        let trained = if let Some(lora) = &config.adapter {
-            let seed = Seed::new(config.seed).derive("adapter", 0).value();
-            let adapter = LoraAdapter::new(lm.config(), lora, seed)?.to_device(lm.device());
-            adapter.require_grad();
-            Trained::Adapter(lm.with_adapter(Some(adapter))?)
-        } else {
-            Trained::Full { masters: lm.trainable_copy(Kind::Float), kind: lm.kind() }
-        };
-        let groups = ParameterGroup::by_rank(trained.named(), config.lr, config.weight_decay);
+        let seed = Seed::new(config.seed).derive("adapter", 0);
+        let trained = Trainable::new(lm, config.adapter.as_ref(), seed)?;
+        let groups =
+            ParameterGroup::by_rank(trained.named_parameters(), config.lr, config.weight_decay);
         let optimizer = AdamW::new(config.optimizer, groups)?;
         Ok(Self { trained, optimizer, examples, config: config.clone(), fingerprint })
     }
@@ -158,13 +126,13 @@ impl Trainer {
         let counted_tokens: usize = examples.iter().map(|e| e.counted()).sum();
         let tokens = examples.iter().map(|e| e.ids().len()).sum();
         let weight = 1.0 / counted_tokens.max(1) as f64;
-        let device = self.device();
+        let device = self.trained.device();
         let mut loss = 0.0;
         for batch in Batch::plan(&examples, packing, max_tokens, pass_tokens, device) {
             if batch.counted() == 0 {
                 continue;
             }
-            let lm = self.computing();
+            let lm = self.trained.computing();
             let states = states(&lm, &batch)?;
             let head = nll_head(&lm, &states, &batch.targets, weight, logit_rows);
             head.backward(&states, None);
@@ -176,25 +144,10 @@ impl Trainer {
         Ok(StepReport { step, loss, grad_norm, lr, counted_tokens, tokens })
     }
 
-    fn device(&self) -> Device {
-        match &self.trained {
-            Trained::Full { masters: lm, .. } | Trained::Adapter(lm) => lm.device(),
-        }
-    }
-
-    /// The model of a forward pass, from which gradients reach what is trained.
-    fn computing(&self) -> CausalLm {
-        match &self.trained {
-            Trained::Full { masters, kind } => masters.to_kind(*kind),
-            Trained::Adapter(lm) => lm.shallow_clone(),
-        }
-    }
-
     /// The model as trained so far. An adapter shares its tensors with the run; all weights are a
     /// copy in the original's type.
     pub fn model(&self) -> CausalLm {
-        let _guard = tch::no_grad_guard();
-        self.computing()
+        self.trained.model()
     }
 
     /// Writes all that [`Trainer::restore`] needs into a folder that is there.
@@ -202,13 +155,9 @@ impl Trainer {
     /// # Errors
     /// [`Error::Io`].
     pub fn save(&self, folder: &Path) -> Result<(), Error> {
-        let mut tensors = self.optimizer.state();
-        for (name, parameter) in self.trained.named() {
-            tensors.push((format!("parameter.{name}"), parameter.detach()));
-        }
-        let fingerprint: Vec<i64> = self.fingerprint.iter().map(|&b| i64::from(b)).collect();
-        tensors.push(("fingerprint".into(), Tensor::from_slice(&fingerprint)));
-        save_safetensors(&folder.join(STATE_FILE), &tensors)
+        let named = self.trained.named_parameters();
+        let state = SavedState { fingerprint: self.fingerprint, parameters: named };
+        state.write(&folder.join(STATE_FILE), &self.optimizer)
     }
 
     /// Goes back to what [`Trainer::save`] wrote.
@@ -217,39 +166,9 @@ impl Trainer {
     /// [`Error::Format`] if the file was written with other examples or another configuration;
     /// [`Error::Optimizer`] or [`Error::MissingTensor`] if it is not whole.
     pub fn restore(&mut self, folder: &Path) -> Result<(), Error> {
-        let path = folder.join(STATE_FILE);
-        let state = Tensor::read_safetensors(&path).map_err(|source| Error::Torch {
-            what: format!("reading {}", path.display()),
-            source,
-        })?;
-        let find = |name: String| {
-            state.iter().find(|(n, _)| *n == name).map(|(_, t)| t).ok_or_else(|| {
-                Error::MissingTensor { file: path.display().to_string(), tensor: name }
-            })
-        };
-        let fingerprint: Vec<i64> = self.fingerprint.iter().map(|&b| i64::from(b)).collect();
-        if *find("fingerprint".into())? != Tensor::from_slice(&fingerprint) {
-            let expected = "a checkpoint of this model, these examples and this configuration";
-            return Err(Error::format(path.display(), "fingerprint", expected, "another"));
-        }
-        let mut copies = Vec::new();
-        for (name, parameter) in self.trained.named() {
-            let saved = find(format!("parameter.{name}"))?;
-            if saved.size() != parameter.size() || saved.kind() != parameter.kind() {
-                return Err(Error::Shape {
-                    what: format!("parameter {name} in {}", path.display()),
-                    expected: format!("{:?}", parameter.size()),
-                    found: format!("{:?}", saved.size()),
-                });
-            }
-            copies.push((parameter, saved));
-        }
-        self.optimizer.restore(&state)?;
-        let _guard = tch::no_grad_guard();
-        for (mut parameter, saved) in copies {
-            parameter.copy_(saved);
-        }
-        Ok(())
+        let named = self.trained.named_parameters();
+        let state = SavedState { fingerprint: self.fingerprint, parameters: named };
+        state.restore(&folder.join(STATE_FILE), &mut self.optimizer)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Source: arXiv 2106.09685, §4.1.
 
 mod peft;
+pub mod setting;
 
 use rand_chacha::{
     ChaCha8Rng,
@@ -96,13 +97,36 @@ impl Pair {
     pub fn product(&self) -> Tensor {
         self.b.matmul(&self.a) * self.scale
     }
+}
 
-    /// `s (x Aᵀ) Bᵀ` in the type of `x: [.., in]`.
-    pub fn delta(&self, x: &Tensor) -> Tensor {
-        let kind = x.kind();
-        let low = x.linear::<&Tensor>(&self.a.to_kind(kind), None); // [.., rank]
-        low.linear::<&Tensor>(&self.b.to_kind(kind), None) * self.scale
-    }
+/// The additions to some rows of a matrix: how many rows, and the pair of these, if they have one.
+pub(crate) type Part<'a> = (i64, Option<&'a Pair>);
+
+/// A of all pairs one below the other and `s B` of each along a diagonal, in type `kind`: one pair
+/// that adds to all rows what `parts` add to theirs. `None` where there is no pair.
+///
+/// One product with `x` in the place of several reads it once, and what the blocks beside the
+/// diagonal cost is little, as ranks are small.
+///
+/// # Shapes
+/// - returns: `[ranks, in]` and `[rows, ranks]`
+pub(crate) fn join(parts: &[Part<'_>], kind: Kind) -> Option<[Tensor; 2]> {
+    let pairs: Vec<&Pair> = parts.iter().filter_map(|&(_, pair)| pair).collect();
+    let place = (Kind::Float, pairs.first()?.b.device());
+    let ranks: i64 = pairs.iter().map(|pair| pair.a.size()[0]).sum();
+    let mut before = 0;
+    let rows: Vec<Tensor> = parts
+        .iter()
+        .map(|&(rows, pair)| {
+            let Some(pair) = pair else { return Tensor::zeros([rows, ranks], place) };
+            let rank = pair.a.size()[0];
+            let padded = (&pair.b * pair.scale).constant_pad_nd([before, ranks - before - rank]);
+            before += rank;
+            padded
+        })
+        .collect();
+    let all: Vec<&Tensor> = pairs.iter().map(|pair| &pair.a).collect();
+    Some([Tensor::cat(&all, 0).to_kind(kind), Tensor::cat(&rows, 0).to_kind(kind)])
 }
 
 /// The adapted matrices of one block.
@@ -293,5 +317,43 @@ fn shape(model: &ModelConfig, target: Target) -> [usize; 2] {
         Target::OProj => [hidden, q_dim],
         Target::GateProj | Target::UpProj => [wide, hidden],
         Target::DownProj => [hidden, wide],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(out: i64, input: i64, rank: i64, scale: f64, seed: f64) -> Pair {
+        let numbers = |rows: i64, columns: i64, start: f64| {
+            let numbers = Tensor::arange(rows * columns, (Kind::Float, Device::Cpu));
+            ((numbers + start) * 1.3).sin().view([rows, columns]).set_requires_grad(true)
+        };
+        Pair { a: numbers(rank, input, seed), b: numbers(out, rank, seed + 0.5), scale }
+    }
+
+    /// Products and gradients of joined pairs are those of each on its own, whatever their ranks and
+    /// scales, and where rows have none.
+    #[test]
+    fn joined_pairs_add_what_each_adds() {
+        let (first, last) = (pair(4, 6, 2, 0.5, 0.0), pair(3, 6, 3, 2.0, 9.0));
+        let x = pair(5, 1, 6, 1.0, 4.0).b;
+        let weights = pair(5, 1, 9, 1.0, 7.0).b;
+        let gradients = |y: &Tensor| {
+            let mut leaves = [&first.a, &first.b, &last.a, &last.b, &x].map(Tensor::shallow_clone);
+            leaves.iter_mut().for_each(Tensor::zero_grad);
+            (y * &weights).sum(Kind::Float).backward();
+            leaves.map(|leaf| leaf.grad().copy())
+        };
+        let [a, b] = join(&[(4, Some(&first)), (2, None), (3, Some(&last))], Kind::Float).unwrap();
+        let found = x.matmul(&a.tr()).matmul(&b.tr());
+        let alone = |pair: &Pair| x.matmul(&pair.product().tr());
+        let none = x.new_zeros([5, 2], (Kind::Float, Device::Cpu));
+        let expected = Tensor::cat(&[alone(&first), none, alone(&last)], -1);
+        let near = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]) < 1e-5;
+        assert!(near(&found, &expected));
+        let (found, expected) = (gradients(&found), gradients(&expected));
+        assert!(found.iter().zip(&expected).all(|(a, b)| near(a, b)));
+        assert!(join(&[(4, None), (3, None)], Kind::Float).is_none());
     }
 }

@@ -103,26 +103,16 @@ impl Attention {
             }
             (View::Step(_), None) => unreachable!("a step has a cache"),
         };
-        let out = self.out.forward(&mixed);
-        match lora.and_then(|l| l.o.as_ref()) {
-            Some(pair) => out + pair.delta(&mixed),
-            None => out,
-        }
+        self.out.forward_adapted(&mixed, &[(self.out.out_dim(), lora.and_then(|l| l.o.as_ref()))])
     }
 
-    /// q, k and v of every token, adapters applied, side by side.
+    /// q, k and v of every token, adapters applied, side by side: `[batch, seq, q_dim + 2 kv_dim]`.
     fn project(&self, x: &Tensor, lora: Option<&LayerLora>) -> Tensor {
-        let qkv = self.qkv.forward(x); // [batch, seq, q_dim + 2 kv_dim]
-        let Some(lora) = lora.filter(|l| l.q.is_some() || l.k.is_some() || l.v.is_some()) else {
-            return qkv;
-        };
-        let mut parts = self.split(&qkv);
-        for (part, pair) in parts.iter_mut().zip([&lora.q, &lora.k, &lora.v]) {
-            if let Some(pair) = pair {
-                *part = &*part + pair.delta(x);
-            }
-        }
-        Tensor::cat(&parts, -1)
+        let Some(lora) = lora else { return self.qkv.forward(x) };
+        let Shape { num_heads, num_kv_heads, head_dim, .. } = self.shape;
+        let kv_dim = num_kv_heads * head_dim;
+        let (q, k, v) = (lora.q.as_ref(), lora.k.as_ref(), lora.v.as_ref());
+        self.qkv.forward_adapted(x, &[(num_heads * head_dim, q), (kv_dim, k), (kv_dim, v)])
     }
 
     fn split(&self, qkv: &Tensor) -> Vec<Tensor> {

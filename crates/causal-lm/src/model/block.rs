@@ -63,31 +63,17 @@ impl FeedForward {
             }
             Mlp::Plain => self.activate(&wide),
         });
-        let out = self.down.forward(&inner);
-        match lora.and_then(|l| l.down.as_ref()) {
-            Some(pair) => out + pair.delta(&inner),
-            None => out,
-        }
+        let pair = lora.and_then(|l| l.down.as_ref());
+        self.down.forward_adapted(&inner, &[(self.down.out_dim(), pair)])
     }
 
     /// Gate and up side by side, or up alone, adapters applied.
     fn widen(&self, x: &Tensor, lora: Option<&LayerLora>) -> Tensor {
-        let wide = self.up.forward(x);
-        let Some(lora) = lora.filter(|l| l.gate.is_some() || l.up.is_some()) else { return wide };
+        let Some(lora) = lora else { return self.up.forward(x) };
+        let (rows, gate, up) = (self.up.out_dim(), lora.gate.as_ref(), lora.up.as_ref());
         match self.mlp {
-            Mlp::Gated => {
-                let mut halves = wide.chunk(2, -1);
-                for (half, pair) in halves.iter_mut().zip([&lora.gate, &lora.up]) {
-                    if let Some(pair) = pair {
-                        *half = &*half + pair.delta(x);
-                    }
-                }
-                Tensor::cat(&halves, -1)
-            }
-            Mlp::Plain => match &lora.up {
-                Some(pair) => wide + pair.delta(x),
-                None => wide,
-            },
+            Mlp::Gated => self.up.forward_adapted(x, &[(rows / 2, gate), (rows / 2, up)]),
+            Mlp::Plain => self.up.forward_adapted(x, &[(rows, up)]),
         }
     }
 

@@ -2,7 +2,10 @@
 
 use tch::{Kind, Tensor};
 
-use crate::{kernel::PackedMatrix, lora::Pair};
+use crate::{
+    kernel::PackedMatrix,
+    lora::{Pair, Part, join},
+};
 
 /// `y = x Wᵀ + b`.
 #[derive(Debug)]
@@ -30,6 +33,21 @@ impl Linear {
                 Some(bias) => y + bias,
             },
         }
+    }
+
+    /// As [`Linear::forward`], with low-rank additions to rows, which `parts` cover from the first
+    /// on.
+    pub(crate) fn forward_adapted(&self, x: &Tensor, parts: &[Part<'_>]) -> Tensor {
+        let Some([a, b]) = join(parts, x.kind()) else { return self.forward(x) };
+        let mut size = x.size();
+        let x = x.flatten(0, -2); // [tokens, in]
+        let low = x.linear::<&Tensor>(&a, None); // [tokens, ranks]
+        // In place, and not through a view: neither pass then copies what is as large as the output.
+        let y = self.forward(&x).addmm_(&low, &b.tr()); // [tokens, out]
+        if let Some(last) = size.last_mut() {
+            *last = self.out_dim();
+        }
+        y.view(&size[..])
     }
 
     /// Arranges the weight for decoding, if this machine has a kernel for it.

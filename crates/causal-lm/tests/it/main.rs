@@ -3,6 +3,7 @@
 
 mod cache;
 mod chat;
+mod classifier;
 mod common;
 mod families;
 mod files;
@@ -10,6 +11,8 @@ mod finetune;
 mod foreign;
 mod gguf;
 mod hostile;
+#[cfg(feature = "chat-model")]
+mod local_chat;
 mod lora;
 mod peft;
 #[expect(unreachable_pub, reason = "the fuzz targets, a crate of their own, share this file")]

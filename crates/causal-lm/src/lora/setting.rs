@@ -12,8 +12,11 @@ use serde::{
 
 use crate::lora::LoraConfig;
 
-#[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
-pub(super) fn serialize<S: Serializer>(
+/// Writes a table, or `false`.
+///
+/// # Errors
+/// The serializer's.
+pub fn serialize<S: Serializer>(
     adapter: &Option<LoraConfig>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
@@ -23,7 +26,11 @@ pub(super) fn serialize<S: Serializer>(
     }
 }
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+/// Reads a table; `false` is none and `true` the default.
+///
+/// # Errors
+/// The deserializer's.
+pub fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<LoraConfig>, D::Error> {
     deserializer.deserialize_any(Adapter)
