@@ -1,0 +1,4 @@
+//! Rewards that come from outside.
+
+mod classifier;
+mod program;

@@ -1,0 +1,7 @@
+//! The trainer on a tiny model, and what the algorithms are to each other.
+
+mod common;
+mod identities;
+mod invariance;
+mod rewards;
+mod training;
