@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     Error,
-    plot::{Series, line, short},
+    plot::{Lines, Series, legend, plot, short},
 };
 
 /// Samples shown of a pipeline.
@@ -86,6 +86,8 @@ struct Table {
 struct Plot {
     name: String,
     svg: String,
+    /// Style and name of every series.
+    legend: Vec<(usize, String)>,
 }
 
 /// The page of these runs.
@@ -172,25 +174,32 @@ fn tables(metrics: &[Value]) -> Vec<Table> {
     out
 }
 
-/// A plot for every number that stands beside a `step`.
+/// A plot for every number that stands beside a `step`, with a line for every `series` that has it.
 fn plots(metrics: &[Value]) -> Vec<Plot> {
     let mut names: Vec<&String> = Vec::new();
     for name in metrics.iter().filter_map(Value::as_object).flat_map(|o| o.keys()) {
-        if name != "step" && !names.contains(&name) {
+        if name != "step" && name != "series" && !names.contains(&name) {
             names.push(name);
         }
     }
-    let plot = |name: &String| {
-        let points = metrics
-            .iter()
-            .filter_map(|m| Some([m.get("step")?.as_f64()?, m.get(name)?.as_f64()?]))
-            .collect();
+    let of = |name: &String| {
+        let mut series: Vec<Series> = Vec::new();
+        for object in metrics {
+            let point = || Some([object.get("step")?.as_f64()?, object.get(name)?.as_f64()?]);
+            let Some(point) = point() else { continue };
+            let of = object.get("series").and_then(Value::as_str).unwrap_or_default();
+            match series.iter_mut().find(|s| s.name == of) {
+                Some(series) => series.points.push(point),
+                None => series.push(Series { name: of.to_owned(), points: vec![point] }),
+            }
+        }
         // Only names of our own metrics get into the SVG, which is not escaped.
         let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-/ ".contains(c));
-        let series = Series { name, x_label: "step", points };
-        line(&series).filter(|_| plain).map(|svg| Plot { name: name.clone(), svg })
+        let lines = Lines { name, x_label: "step", series };
+        let svg = plot(&lines).filter(|_| plain)?;
+        Some(Plot { name: name.clone(), svg, legend: legend(&lines) })
     };
-    names.into_iter().filter_map(plot).collect()
+    names.into_iter().filter_map(of).collect()
 }
 
 fn fields(sample: &Value) -> Vec<(String, String)> {
@@ -225,6 +234,9 @@ mod tests {
         let mut metrics = run.lines("metrics.jsonl").unwrap();
         for step in 0..3 {
             metrics.push(&json!({ "step": step, "loss": 2.0 / f64::from(step + 1) })).unwrap();
+            for series in ["<b>", "c"] {
+                metrics.push(&json!({ "series": series, "step": step, "kl": step })).unwrap();
+            }
         }
         metrics.push(&json!({ "batch": 16, "step_ms": 2.5, "peer": "x<y" })).unwrap();
         let hostile = "<script>alert('x')</script>";
@@ -236,6 +248,7 @@ mod tests {
         assert!(page.contains("<th>step_ms</th>") && page.contains(">2.5</td>"));
         assert!(page.contains("x&#60;y") && !page.contains("aria-label=\"batch by step\""));
         assert!(page.contains("<polyline") && page.contains("aria-label=\"loss by step\""));
+        assert!(page.contains("line-1") && page.contains("&#60;b&#62;") && !page.contains("<b>"));
         assert!(!page.contains("http"), "the page must not need the network");
         let summary: Value = read_json(&folder.path().join("summary.json")).unwrap().unwrap();
         assert_eq!(summary["claims"].as_array().unwrap().len(), 3);

@@ -8,27 +8,41 @@ const LEFT: f64 = 64.0;
 const BOTTOM: f64 = 40.0;
 const MARGIN: f64 = 14.0;
 
-/// Numbers to plot, with what stands at the axes.
-pub(crate) struct Series<'a> {
+/// Number of line styles in the page's style sheet; further series begin again.
+const STYLES: usize = 6;
+
+/// Series to plot, with what stands at the axes.
+pub(crate) struct Lines<'a> {
     pub(crate) name: &'a str,
     pub(crate) x_label: &'a str,
+    pub(crate) series: Vec<Series>,
+}
+
+/// Numbers of one line; what is not finite is left out.
+#[derive(Default)]
+pub(crate) struct Series {
+    /// Shown beside the plot; empty where there is only one.
+    pub(crate) name: String,
     pub(crate) points: Vec<[f64; 2]>,
 }
 
-/// An SVG element, or nothing if there are fewer than two points.
-pub(crate) fn line(series: &Series<'_>) -> Option<String> {
-    let points: Vec<[f64; 2]> =
-        series.points.iter().copied().filter(|p| p.iter().all(|v| v.is_finite())).collect();
-    if points.len() < 2 {
+/// An SVG element, or nothing if no series has two points.
+pub(crate) fn plot(lines: &Lines<'_>) -> Option<String> {
+    let finite = |series: &Series| -> Vec<[f64; 2]> {
+        series.points.iter().copied().filter(|p| p.iter().all(|v| v.is_finite())).collect()
+    };
+    let each: Vec<Vec<[f64; 2]>> = lines.series.iter().map(finite).collect();
+    if each.iter().all(|points| points.len() < 2) {
         return None;
     }
+    let points = each.concat();
     let [x_axis, y_axis] = [0, 1].map(|i| Axis::of(points.iter().map(|p| p[i])));
     let place_x = |x: f64| LEFT + x_axis.fraction(x) * (WIDTH - LEFT - MARGIN);
     let place_y = |y: f64| HEIGHT - BOTTOM - y_axis.fraction(y) * (HEIGHT - BOTTOM - MARGIN);
     let mut svg = format!(
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{name} by {x}\">",
-        name = series.name,
-        x = series.x_label
+        name = lines.name,
+        x = lines.x_label
     );
     for tick in y_axis.ticks() {
         let y = place_y(tick);
@@ -50,17 +64,28 @@ pub(crate) fn line(series: &Series<'_>) -> Option<String> {
             short(tick)
         );
     }
-    let path: Vec<String> =
-        points.iter().map(|&[x, y]| format!("{:.1},{:.1}", place_x(x), place_y(y))).collect();
+    for (i, points) in each.iter().enumerate() {
+        let path: Vec<String> =
+            points.iter().map(|&[x, y]| format!("{:.1},{:.1}", place_x(x), place_y(y))).collect();
+        let (style, path) = (i % STYLES, path.join(" "));
+        let _ = write!(svg, "<polyline class=\"line line-{style}\" points=\"{path}\"/>");
+    }
     let _ = write!(
         svg,
-        "<polyline class=\"line\" points=\"{}\"/><text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text></svg>",
-        path.join(" "),
+        "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text></svg>",
         f64::midpoint(LEFT, WIDTH - MARGIN),
         HEIGHT - 4.0,
-        series.x_label
+        lines.x_label
     );
     Some(svg)
+}
+
+/// Names of the series in the colors of their lines; nothing where there is only one.
+pub(crate) fn legend(lines: &Lines<'_>) -> Vec<(usize, String)> {
+    if lines.series.len() < 2 {
+        return Vec::new();
+    }
+    lines.series.iter().enumerate().map(|(i, s)| (i % STYLES, s.name.clone())).collect()
 }
 
 /// A range of numbers, in round steps.
@@ -120,7 +145,13 @@ mod tests {
     #[test]
     fn the_line_stays_inside() {
         let points = vec![[1.0, 3.0], [2.0, f64::NAN], [3.0, -7.0], [4.0, 2.5]];
-        let svg = line(&Series { name: "loss", x_label: "step", points }).unwrap();
+        let one = |points| Lines {
+            name: "loss",
+            x_label: "step",
+            series: vec![Series { points, ..Series::default() }],
+        };
+        assert!(legend(&one(Vec::new())).is_empty());
+        let svg = plot(&one(points)).unwrap();
         let path = svg.split("points=\"").nth(1).unwrap().split('"').next().unwrap();
         let pairs: Vec<(f64, f64)> = path
             .split(' ')
@@ -132,7 +163,25 @@ mod tests {
             pairs.iter().all(|&(x, y)| (0.0..=WIDTH).contains(&x) && (0.0..=HEIGHT).contains(&y))
         );
         assert!(pairs[1].1 > pairs[0].1, "down is down");
-        let one = Series { name: "n", x_label: "step", points: vec![[1.0, 1.0]] };
-        assert!(line(&one).is_none());
+        assert!(plot(&one(vec![[1.0, 1.0]])).is_none());
+    }
+
+    #[test]
+    fn series_share_the_axes() {
+        let series = |name: &str, high: f64| Series {
+            name: name.into(),
+            points: vec![[0.0, 0.0], [1.0, high]],
+        };
+        let all = vec![series("a", 1.0), series("b", 2.0)];
+        let lines = Lines { name: "reward", x_label: "step", series: all };
+        let svg = plot(&lines).unwrap();
+        let ends: Vec<f64> = svg
+            .split("points=\"")
+            .skip(1)
+            .map(|p| p.split('"').next().unwrap().rsplit(',').next().unwrap().parse().unwrap())
+            .collect();
+        let (top, bottom) = (MARGIN, HEIGHT - BOTTOM);
+        assert!((ends[1] - top).abs() < 0.1 && (ends[0] - f64::midpoint(top, bottom)).abs() < 0.1);
+        assert_eq!(legend(&lines), [(0, "a".to_owned()), (1, "b".to_owned())]);
     }
 }
