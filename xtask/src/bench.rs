@@ -1,19 +1,26 @@
-//! `cargo xtask bench`: criterion's benches, and the reference library's side by side.
+//! `cargo xtask bench`: criterion's benches, and reference libraries side by side.
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::Value;
 
 use crate::{Outcome, peers, program, setup, shell};
 
-/// Measures speed: criterion's benches; with --peers also our speed beside the reference library's
+/// Systems that are compared with reference libraries: `forthright SYSTEM bench` does it.
+const COMPARED: [&str; 2] = ["lm", "klq"];
+
+/// Measures speed: criterion's benches; with --peers also our speed beside reference libraries'
 #[derive(Args)]
 pub(crate) struct Bench {
-    /// Only benches whose name contains this
+    /// Only benches whose name contains this; with --peers, only this comparison
+    ///
+    /// Without --peers part of the name of criterion's benches, such as advantages/gae. With it the
+    /// system whose comparison alone is made, lm or klq, or some cases of it, such as klq/ppo or
+    /// lm/bfloat16/generate; criterion's benches are left out then.
     filter: Option<String>,
-    /// Measure the reference library too, in a Python environment that is made in the cache
+    /// Measure the reference libraries too, in a Python environment that is made in the cache
     ///
     /// What peers/requirements.txt lists comes from your own index: with CUDA's libraries, which the
     /// usual wheels of torch ask for on Linux, about 3 GB to fetch and 5 GB kept; an index of CPU
@@ -23,22 +30,19 @@ pub(crate) struct Bench {
     /// A Python that has what peers/requirements.txt lists, instead of making one
     #[arg(long, value_name = "PROGRAM", requires = "peers")]
     peer_python: Option<PathBuf>,
-    /// Folder of the comparison's run
+    /// Folder of the comparisons' runs, one in it for each system [default: runs/bench]
     #[arg(long, requires = "peers", value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 impl Bench {
     pub(crate) fn run(&self) -> anyhow::Result<Outcome> {
+        let comparisons = if self.peers { comparisons(self.filter.as_deref())? } else { vec![] };
         setup::ensure()?;
-        let mut args = vec!["bench", "--workspace", "--bench", "*", "--"];
-        args.extend(self.filter.as_deref());
-        if !has_benches()? {
-            crate::report("no package has a bench");
-        } else if !shell::step("cargo", &args, &[])? {
+        if (!self.peers || self.filter.is_none()) && !self.criterion()? {
             return Ok(Outcome::Failed);
         }
-        if !self.peers {
+        if comparisons.is_empty() {
             return Ok(Outcome::Fine);
         }
         // First what may fail for want of a network.
@@ -47,15 +51,54 @@ impl Bench {
             None => peers::python()?,
         };
         let Some(program) = program::build()? else { return Ok(Outcome::Failed) };
-        let out = program::out(self.out.as_deref(), "runs/bench/lm")?;
-        let mut args =
-            ["lm", "bench", "--peer", program::text(&python)?].map(str::to_owned).to_vec();
-        args.extend(["--out".to_owned(), program::text(&out)?.to_owned()]);
-        if let Some(filter) = &self.filter {
-            args.extend(["--filter".to_owned(), filter.clone()]);
+        let out = program::out(self.out.as_deref(), "runs/bench")?;
+        for Comparison { system, case } in comparisons {
+            let out = out.join(system);
+            let (peer, out) = (program::text(&python)?, program::text(&out)?);
+            let mut args =
+                [system, "bench", "--peer", peer, "--out", out].map(str::to_owned).to_vec();
+            args.extend(case.into_iter().flat_map(|case| ["--filter".to_owned(), case.to_owned()]));
+            match program::run(&program, &args)? {
+                Outcome::Fine => {}
+                outcome => return Ok(outcome),
+            }
         }
-        program::run(&program, &args)
+        Ok(Outcome::Fine)
     }
+
+    /// Runs criterion's benches; whether they ran.
+    fn criterion(&self) -> anyhow::Result<bool> {
+        if !has_benches()? {
+            crate::report("no package has a bench");
+            return Ok(true);
+        }
+        let mut args = vec!["bench", "--workspace", "--bench", "*", "--"];
+        args.extend(self.filter.as_deref());
+        shell::step("cargo", &args, &[])
+    }
+}
+
+/// A system's comparison, or those of its cases whose name contains `case`.
+#[derive(Debug, PartialEq, Eq)]
+struct Comparison<'a> {
+    system: &'static str,
+    case: Option<&'a str>,
+}
+
+/// All comparisons, or those that a filter names: `SYSTEM` or `SYSTEM/CASE`.
+fn comparisons(filter: Option<&str>) -> anyhow::Result<Vec<Comparison<'_>>> {
+    let Some(filter) = filter else {
+        return Ok(COMPARED.into_iter().map(|system| Comparison { system, case: None }).collect());
+    };
+    let (name, case) =
+        filter.split_once('/').map_or((filter, None), |(name, case)| (name, Some(case)));
+    let Some(system) = COMPARED.into_iter().find(|system| *system == name) else {
+        bail!(
+            "FILTER with --peers: expected {}, or one of these and a case such as klq/ppo, found {filter}",
+            COMPARED.join(" or ")
+        );
+    };
+    Ok(vec![Comparison { system, case: case.filter(|case| !case.is_empty()) }])
 }
 
 /// Whether any package has a bench; cargo would call it an error that there is none.
@@ -65,4 +108,25 @@ pub(crate) fn has_benches() -> anyhow::Result<bool> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let targets = list(&metadata["packages"]).into_iter().flat_map(|p| list(&p["targets"]));
     Ok(targets.into_iter().any(|t| list(&t["kind"]).contains(&Value::from("bench"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_names_a_comparison() {
+        let found = |filter| {
+            let list = comparisons(filter).unwrap();
+            list.into_iter().map(|c| (c.system, c.case)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(None), [("lm", None), ("klq", None)]);
+        assert_eq!(found(Some("klq")), [("klq", None)]);
+        assert_eq!(found(Some("klq/")), [("klq", None)]);
+        assert_eq!(found(Some("klq/ppo")), [("klq", Some("ppo"))]);
+        let case = "bfloat16/generate:1";
+        assert_eq!(found(Some("lm/bfloat16/generate:1")), [("lm", Some(case))]);
+        let message = comparisons(Some("gae")).unwrap_err().to_string();
+        assert!(message.starts_with("FILTER with --peers: expected lm or klq"), "{message}");
+    }
 }

@@ -40,7 +40,7 @@ enum Task {
     Reproduce(reproduce::Reproduce),
     /// Runs everything that CI runs: formatting, tidy, lints, tests, doctests, docs
     Test(checks::Test),
-    /// Measures speed: criterion's benches, and the reference library's side by side
+    /// Measures speed: criterion's benches, and reference libraries side by side
     Bench(bench::Bench),
     /// Fuzzes the readers of foreign files, from seeds and from what earlier runs reached
     Fuzz(fuzz::Fuzz),

@@ -1,4 +1,4 @@
-//! The Python environment in which the reference library runs, kept in the cache.
+//! The Python environment in which the reference libraries run, kept in the cache.
 
 use std::{
     fs::{self, File},
@@ -12,7 +12,7 @@ use crate::{root, setup};
 
 const REQUIREMENTS: &str = "crates/forthright/peers/requirements.txt";
 /// What the peers import.
-const IMPORT: &str = "import accelerate, gguf, torch, transformers";
+const IMPORT: &str = "import accelerate, datasets, gguf, peft, torch, transformers, trl";
 
 /// A Python of the user's.
 pub(crate) fn own(python: &Path) -> anyhow::Result<PathBuf> {

@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use crate::{Outcome, program, setup, shell};
 
+/// Of pipelines that go on in the middle.
+const RESUME: &str = "--resume";
+
 /// Runs pipelines on real input and writes summary.json and report.html
 ///
 /// Exit codes: 0, all ran; 1, something was not computed, or Ctrl-C; 2, bad input.
@@ -39,6 +42,7 @@ pub(crate) struct Reproduce {
 enum Pipeline {
     All,
     Lm,
+    Klq,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -59,6 +63,11 @@ impl Pipeline {
     fn published(self) -> Option<&'static str> {
         match self {
             Self::All | Self::Lm => None,
+            Self::Klq => Some(
+                "needs a GPU, a checkpoint and its data: the published runs take models of Pythia's \
+                 size, TL;DR or HH, and 75,000 answers each; give them to forthright klq reproduce \
+                 with --model and --config, whose tasks name the files",
+            ),
         }
     }
 
@@ -105,7 +114,7 @@ impl Reproduce {
                 crate::report(&format!("{}: has ended already", name(pipeline)));
                 continue;
             }
-            let outcome = program::run(&program, &args)?;
+            let outcome = program::run(&program, &self.resuming(pipeline, &args))?;
             if shell::asked() {
                 crate::report("stopped: the same command with --resume goes on");
                 return Ok(outcome);
@@ -141,6 +150,15 @@ impl Reproduce {
         Ok(args.map(str::to_owned).to_vec())
     }
 
+    /// The arguments of the run itself: some pipelines go on in the middle.
+    fn resuming(&self, pipeline: Pipeline, args: &[String]) -> Vec<String> {
+        let mut args = args.to_vec();
+        if self.resume && pipeline == Pipeline::Klq {
+            args.insert(2, RESUME.into());
+        }
+        args
+    }
+
     fn is_done(&self, out: &Path, args: &[String]) -> bool {
         self.resume && has_ended(&out.join(&args[0]).join("run.json"), args)
     }
@@ -150,8 +168,9 @@ impl Reproduce {
 fn has_ended(info: &Path, args: &[String]) -> bool {
     let Ok(text) = fs::read_to_string(info) else { return false };
     let Ok(info) = serde_json::from_str::<Value>(&text) else { return false };
-    let command: Vec<&str> =
-        info["command"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let command = info["command"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    // A run that went on in the middle is the same run.
+    let command: Vec<&str> = command.filter(|arg| *arg != RESUME).collect();
     // The last argument is the folder.
     let same = command.len() == args.len() + 1
         && command[1..].iter().zip(&args[..args.len() - 1]).all(|(found, asked)| found == asked);
@@ -191,6 +210,9 @@ mod tests {
         info["command"][8] = json!("/where/it/was/lm");
         write(&info);
         assert!(asked(1).is_done(out, &args));
+        info["command"].as_array_mut().unwrap().insert(3, json!(RESUME));
+        write(&info);
+        assert!(asked(1).is_done(out, &args), "it went on in the middle");
         let other = asked(2).args(Pipeline::Lm, out).unwrap();
         assert!(!asked(2).is_done(out, &other), "another seed");
         let fresh = Reproduce { resume: false, ..asked(1) };
@@ -200,7 +222,7 @@ mod tests {
     #[test]
     fn all_means_each() {
         let names: Vec<String> = Pipeline::All.each().into_iter().map(name).collect();
-        assert_eq!(names, ["lm"]);
+        assert_eq!(names, ["lm", "klq"]);
         assert_eq!(name(Pipeline::Lm.scale(Scale::Paper)), "laptop");
         assert!(Pipeline::Lm.needs(Scale::Paper).contains("no paper stands behind it"));
     }

@@ -2,14 +2,22 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its user")]
 
 #[cfg(feature = "lm")]
+mod bench;
+#[cfg(feature = "lm")]
 mod interrupt;
+#[cfg(feature = "klq")]
+mod klq;
 #[cfg(feature = "lm")]
 mod lm;
 #[cfg(feature = "lm")]
 mod progress;
 #[cfg(feature = "lm")]
 mod session;
+#[cfg(feature = "lm")]
+mod settings;
 mod terminal;
+#[cfg(feature = "lm")]
+mod training;
 
 use std::{
     path::{Path, PathBuf},
@@ -31,6 +39,9 @@ enum System {
     /// Language models: look into them, generate, score, convert
     #[cfg(feature = "lm")]
     Lm(Box<lm::Lm>),
+    /// KL-regularised Q-learning, PPO and group baselines: train, evaluate, judge
+    #[cfg(feature = "klq")]
+    Klq(Box<klq::Klq>),
     /// summary.json and report.html of a folder of runs
     Report {
         /// The folder that holds the runs' folders
@@ -44,6 +55,8 @@ fn main() -> ExitCode {
     let result: anyhow::Result<()> = match Cli::parse().system {
         #[cfg(feature = "lm")]
         System::Lm(command) => command.run(),
+        #[cfg(feature = "klq")]
+        System::Klq(command) => command.run(),
         System::Report { folder } => report(&folder),
     };
     match result {

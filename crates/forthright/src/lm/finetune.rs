@@ -9,19 +9,19 @@ use causal_lm::{
     finetune::{Example, FinetuneConfig, Length, Trainer, mean_loss},
 };
 use clap::Args;
-use rl_core::{device, run::RunDir};
+use rl_core::device;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     jsonl::Lines,
     model::{Dtype, Model},
 };
 use crate::{
-    interrupt,
-    progress::Progress,
     session::Session,
+    settings::read_toml,
     terminal::{note, print},
+    training::{Checkpoints, Training, train},
 };
 
 /// Train on examples: an adapter, or all weights
@@ -151,7 +151,8 @@ impl Finetune {
             Ok(loss.map(|(loss, _)| loss))
         };
         let before = eval(&model.lm)?;
-        train(&mut trainer, dir, &config)?;
+        let (every, keep) = (config.checkpoint_every, config.keep_checkpoints);
+        train(&mut trainer, dir, Checkpoints { every, keep })?;
         if !trainer.is_done() {
             anyhow::bail!(crate::Unfinished(format!(
                 "stopped after step {}, go on with: forthright lm finetune --resume --out {}{}",
@@ -199,15 +200,14 @@ impl Finetune {
         let mut config = match &path {
             None => Config::default(),
             Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| {
-                    let cannot = format!("cannot read {}", path.display());
-                    if self.resume {
-                        format!("{} holds no run to go on with: {cannot}", self.out.display())
-                    } else {
-                        cannot
-                    }
-                })?;
-                toml::from_str(&text).with_context(|| path.display().to_string())?
+                let read = read_toml(path);
+                if self.resume && !path.exists() {
+                    read.with_context(|| {
+                        format!("{} holds no run to go on with", self.out.display())
+                    })?
+                } else {
+                    read?
+                }
             }
         };
         if self.resume {
@@ -240,28 +240,27 @@ impl Finetune {
     }
 }
 
-/// Steps, metrics and checkpoints until the end, or until the user asks to stop.
-fn train(trainer: &mut Trainer, dir: &RunDir, config: &Config) -> anyhow::Result<()> {
-    interrupt::listen();
-    let mut metrics = dir.resume_lines("metrics.jsonl", trainer.steps())?;
-    let mut progress = Progress::new(trainer.steps(), trainer.total_steps());
-    while !trainer.is_done() && !interrupt::asked() {
-        let report = trainer.step()?;
-        metrics.push(&json!({
+impl Training for Trainer {
+    fn steps(&self) -> u64 {
+        self.steps()
+    }
+
+    fn total_steps(&self) -> u64 {
+        self.total_steps()
+    }
+
+    fn step(&mut self) -> anyhow::Result<(Value, String)> {
+        let report = self.step()?;
+        let metrics = json!({
             "step": report.step, "loss": report.loss, "grad_norm": report.grad_norm,
             "lr": report.lr, "counted_tokens": report.counted_tokens, "tokens": report.tokens,
-        }))?;
-        progress.at(report.step, &format!("loss {:.4}", report.loss));
-        let due = report.step % config.checkpoint_every == 0;
-        if due || trainer.is_done() || interrupt::asked() {
-            metrics.sync()?;
-            dir.save_checkpoint(report.step, config.keep_checkpoints, |folder| {
-                trainer.save(folder).map_err(anyhow::Error::from)
-            })?;
-        }
+        });
+        Ok((metrics, format!("loss {:.4}", report.loss)))
     }
-    progress.finish();
-    Ok(())
+
+    fn save(&self, folder: &Path) -> anyhow::Result<()> {
+        Ok(self.save(folder)?)
+    }
 }
 
 fn read_examples(model: &Pretrained, path: &Path) -> anyhow::Result<Vec<Example>> {

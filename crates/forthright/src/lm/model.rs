@@ -1,6 +1,6 @@
 //! Which model, in which type, on how many threads.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use causal_lm::{LoadOptions, Pretrained, lora::LoraAdapter};
@@ -49,17 +49,7 @@ impl Dtype {
 impl Model {
     /// The path asked for, or that of the default model.
     pub(crate) fn path(&self) -> anyhow::Result<PathBuf> {
-        if let Some(path) = &self.model {
-            return Ok(path.clone());
-        }
-        // target/PROFILE/forthright: the links of the set-up are beside the profile.
-        let program = std::env::current_exe().context("finding this program")?;
-        program
-            .ancestors()
-            .skip(1)
-            .map(|folder| folder.join(DEFAULT))
-            .find(|path| path.exists())
-            .context("the default model is not there: run `cargo xtask setup`, or give --model")
+        path_or_default(self.model.as_deref())
     }
 
     /// Its flags as they were given, each with a space before it.
@@ -80,14 +70,19 @@ impl Model {
         out
     }
 
-    /// Loads it, adapter merged; `otherwise` is the type where none was asked for.
-    pub(crate) fn load(&self, otherwise: Dtype) -> anyhow::Result<Pretrained> {
+    /// Type and device; threads are set as asked.
+    pub(crate) fn options(&self, otherwise: Dtype) -> anyhow::Result<LoadOptions> {
         if let Some(threads) = self.threads {
             anyhow::ensure!(threads > 0, "--threads: expected at least 1, found 0");
             tch::set_num_threads(i32::from(threads));
         }
         let kind = self.dtype.unwrap_or(otherwise).kind();
-        let options = LoadOptions { kind, device: self.device.resolve()? };
+        Ok(LoadOptions { kind, device: self.device.resolve()? })
+    }
+
+    /// Loads it, adapter merged; `otherwise` is the type where none was asked for.
+    pub(crate) fn load(&self, otherwise: Dtype) -> anyhow::Result<Pretrained> {
+        let options = self.options(otherwise)?;
         let mut model = Pretrained::load(&self.path()?, &options)?;
         if let Some(folder) = &self.adapter {
             let adapter = LoraAdapter::load(folder, model.lm.config())?.to_device(options.device);
@@ -95,4 +90,19 @@ impl Model {
         }
         Ok(model)
     }
+}
+
+/// The path asked for, or that of the default model.
+pub(crate) fn path_or_default(asked: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(path) = asked {
+        return Ok(path.to_owned());
+    }
+    // target/PROFILE/forthright: the links of the set-up are beside the profile.
+    let program = std::env::current_exe().context("finding this program")?;
+    program
+        .ancestors()
+        .skip(1)
+        .map(|folder| folder.join(DEFAULT))
+        .find(|path| path.exists())
+        .context("the default model is not there: run `cargo xtask setup`, or give --model")
 }

@@ -1,25 +1,28 @@
 //! `forthright lm bench`: our speed beside that of the reference library, and beside the floors.
 
 mod neighbor;
-mod side;
 mod worker;
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use comfy_table::{Table, presets};
-use rl_core::{
-    run::{Claim, Statement},
-    seed::Seed,
-    stats::{Bootstrap, bootstrap_percentile},
-};
+use rl_core::run::{Claim, Statement};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use side::{OpenMp, Side};
 pub(crate) use worker::BenchWorker;
 
 use super::model::Model;
-use crate::session::Session;
+use crate::{
+    bench::{OpenMp, Side, cell, cell_with_interval, estimate, median},
+    session::Session,
+};
+
+/// What the reference library runs.
+const PEER: &str = include_str!("../../../peers/lm.py");
 
 /// Length of the prompts and of the completions, in tokens.
 const PROMPT_TOKENS: usize = 16;
@@ -186,16 +189,19 @@ impl Bench {
         // Each case has processes of its own, so that peaks of memory are its own too.
         for measured in &mut out {
             let case = measured.case;
-            let mut ours = Side::ours(file, dtype, OpenMp::Chosen)?;
+            let mut ours = ours(file, dtype, OpenMp::Chosen)?;
             let mut peer = self
                 .peer
                 .as_ref()
-                .map(|python| Side::peer(python, file, dtype, OpenMp::Chosen))
+                .map(|python| {
+                    let args = [file.as_os_str(), OsStr::new(dtype)];
+                    Side::peer(python, PEER, args, OpenMp::Chosen)
+                })
                 .transpose()?;
             let loading = matches!(case.work, Work::Load);
             if !loading {
-                ours.ask("load")?;
-                peer.as_mut().map(|p| p.ask("load")).transpose()?;
+                let _: Answer = ours.ask("load")?;
+                let _: Option<Answer> = peer.as_mut().map(|p| p.ask("load")).transpose()?;
             }
             let repeats = if loading { self.repeats.min(LOADS) } else { self.repeats };
             for _ in 0..repeats {
@@ -212,6 +218,12 @@ impl Bench {
         }
         Ok(out)
     }
+}
+
+/// Our side.
+fn ours(file: &Path, dtype: &str, openmp: OpenMp) -> anyhow::Result<Side> {
+    let verb = ["lm", "bench-worker"].map(OsStr::new);
+    Side::ours([verb[0], verb[1], file.as_os_str(), OsStr::new(dtype)], openmp)
 }
 
 /// One line of the table.
@@ -283,23 +295,17 @@ impl Measured<'_> {
 
 impl Row {
     fn cells(&self) -> [String; 10] {
-        let number = |value: Option<f64>, digits: usize| {
-            value.map_or("–".into(), |v| format!("{v:.digits$}"))
-        };
-        let ratio = self.ratio.map_or("–".into(), |(value, [low, high])| {
-            format!("{value:.2} [{low:.2}, {high:.2}]")
-        });
         [
             self.id.clone(),
-            number(Some(self.seconds), 3),
-            if self.tokens_per_s > 0.0 { number(Some(self.tokens_per_s), 0) } else { "–".into() },
-            number(self.floor_s, 3),
-            number(self.of_floor, 2),
-            number(self.peer_s, 3),
-            ratio,
+            cell(Some(self.seconds), 3),
+            if self.tokens_per_s > 0.0 { cell(Some(self.tokens_per_s), 0) } else { "–".into() },
+            cell(self.floor_s, 3),
+            cell(self.of_floor, 2),
+            cell(self.peer_s, 3),
+            cell_with_interval(self.ratio),
             format!("{}", self.target),
-            number(self.peak_gb, 2),
-            number(self.peer_peak_gb, 2),
+            cell(self.peak_gb, 2),
+            cell(self.peer_peak_gb, 2),
         ]
     }
 
@@ -312,27 +318,4 @@ impl Row {
             "peer": measured.peer.first().and_then(|a| a.library.clone()),
         })
     }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        n if n % 2 == 1 => Some(values[middle]),
-        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
-    }
-}
-
-/// The median with a bootstrap interval; none of nothing.
-fn estimate(values: &[f64]) -> anyhow::Result<Option<(f64, [f64; 2])>> {
-    let Some(value) = median(values.iter().copied()) else { return Ok(None) };
-    if values.len() < 2 {
-        return Ok(Some((value, [value, value])));
-    }
-    let settings = Bootstrap { resamples: 2000, confidence: 0.95, seed: Seed::new(0) };
-    let statistic = |sample: &[f64]| median(sample.iter().copied()).unwrap_or(f64::NAN);
-    let estimate = bootstrap_percentile(values, statistic, settings)?;
-    Ok(Some((value, estimate.interval)))
 }

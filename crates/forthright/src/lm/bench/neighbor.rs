@@ -13,10 +13,8 @@ use std::{
 use rl_core::run::{Claim, LineWriter, Statement};
 use serde_json::json;
 
-use super::{
-    estimate, median,
-    side::{OpenMp, Side},
-};
+use super::{Answer, ours};
+use crate::bench::{OpenMp, estimate, median};
 
 /// Tokens enough for a median, few enough where a step takes a second.
 const CASE: &str = "generate:1x16";
@@ -58,19 +56,18 @@ pub(super) fn measure(
     claims: &mut Vec<Claim>,
     metrics: &mut LineWriter,
 ) -> anyhow::Result<()> {
-    let mut sides = [
-        Side::ours(file, "bfloat16", OpenMp::Default)?,
-        Side::ours(file, "bfloat16", OpenMp::Chosen)?,
-    ];
+    let mut sides =
+        [ours(file, "bfloat16", OpenMp::Default)?, ours(file, "bfloat16", OpenMp::Chosen)?];
     for side in &mut sides {
-        side.ask("load")?;
-        side.ask(CASE)?;
+        for case in ["load", CASE] {
+            let _: Answer = side.ask(case)?;
+        }
     }
     let mut rounds = || -> anyhow::Result<[Vec<f64>; 2]> {
         let mut times = [vec![], vec![]];
         for _ in 0..ROUNDS {
             for (side, times) in sides.iter_mut().zip(&mut times) {
-                times.push(side.ask(CASE)?.seconds);
+                times.push(side.ask::<Answer>(CASE)?.seconds);
             }
         }
         Ok(times)

@@ -1,6 +1,7 @@
 //! A process that answers cases, one at a time: ours or the reference library's.
 
 use std::{
+    ffi::OsStr,
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -8,15 +9,11 @@ use std::{
 
 use anyhow::Context as _;
 use rl_core::startup;
-
-use super::Answer;
-
-/// What the reference library runs.
-const PEER: &str = include_str!("../../../peers/lm.py");
+use serde::de::DeserializeOwned;
 
 /// Settings of GNU OpenMP for a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OpenMp {
+pub(crate) enum OpenMp {
     /// The runtime's own: spinning for as long as it likes.
     Default,
     /// What the command chooses for itself.
@@ -24,7 +21,7 @@ pub(super) enum OpenMp {
 }
 
 /// A worker process.
-pub(super) struct Side {
+pub(crate) struct Side {
     name: &'static str,
     child: Child,
     stdin: ChildStdin,
@@ -32,23 +29,28 @@ pub(super) struct Side {
 }
 
 impl Side {
-    pub(super) fn ours(file: &Path, dtype: &str, openmp: OpenMp) -> anyhow::Result<Self> {
+    /// This program, started with `args`.
+    pub(crate) fn ours(
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        openmp: OpenMp,
+    ) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("finding this program")?;
         let mut command = Command::new(program);
-        command.args(["lm", "bench-worker"]).arg(file).arg(dtype);
+        command.args(args);
         // What the command chooses for itself when it starts.
         command.envs(startup::ALLOCATOR);
         Self::start("ours", command, openmp)
     }
 
-    pub(super) fn peer(
+    /// A Python with the reference library, running `script` with `args`.
+    pub(crate) fn peer(
         python: &Path,
-        file: &Path,
-        dtype: &str,
+        script: &str,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
         openmp: OpenMp,
     ) -> anyhow::Result<Self> {
         let mut command = Command::new(python);
-        command.args(["-u", "-c", PEER]).arg(file).arg(dtype);
+        command.args(["-u", "-c", script]).args(args);
         Self::start("the reference library", command, openmp)
     }
 
@@ -70,7 +72,7 @@ impl Side {
     }
 
     /// Lets the worker do one case.
-    pub(super) fn ask(&mut self, case: &str) -> anyhow::Result<Answer> {
+    pub(crate) fn ask<A: DeserializeOwned>(&mut self, case: &str) -> anyhow::Result<A> {
         writeln!(self.stdin, "{case}").with_context(|| format!("{} has ended", self.name))?;
         self.stdin.flush()?;
         let mut line = String::new();

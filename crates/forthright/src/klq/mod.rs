@@ -1,0 +1,55 @@
+//! `forthright klq`: one module a verb.
+
+mod bench;
+mod evaluate;
+mod judge;
+mod oracle;
+mod reproduce;
+mod reward_model;
+mod task;
+mod train;
+
+use clap::{Args, Subcommand};
+
+/// Arguments of `forthright klq`.
+#[derive(Args)]
+pub(crate) struct Klq {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Train a policy with KLQ, PPO, leave-one-out REINFORCE or group-relative policy optimisation
+    Train(train::Train),
+    /// Score, KL, length and entropy of a policy on held-out prompts, with intervals
+    Evaluate(evaluate::Evaluate),
+    /// How often the answers of one policy win against another's, as a third model sees it
+    Judge(judge::JudgeCommand),
+    /// A reward model from preferences: train one, or ask how often it agrees
+    RewardModel(reward_model::RewardModelCommand),
+    /// KLQ and PPO on random problems whose optimum is known exactly
+    Oracle(oracle::Oracle),
+    /// Our trainer beside that of the reference library
+    Bench(bench::Bench),
+    /// One side of `bench`
+    #[command(hide = true)]
+    BenchWorker(bench::BenchWorker),
+    /// The paper's claims that can be measured here, and ours
+    Reproduce(reproduce::Reproduce),
+}
+
+impl Klq {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        match &self.verb {
+            Verb::Train(verb) => verb.run(),
+            Verb::Evaluate(verb) => verb.run(),
+            Verb::Judge(verb) => verb.run(),
+            Verb::RewardModel(verb) => verb.run(),
+            Verb::Oracle(verb) => verb.run(),
+            Verb::Bench(verb) => verb.run(),
+            Verb::BenchWorker(verb) => verb.run(),
+            Verb::Reproduce(verb) => verb.run(),
+        }
+    }
+}

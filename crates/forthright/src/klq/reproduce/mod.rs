@@ -1,0 +1,213 @@
+//! `forthright klq reproduce`: the paper's claims that can be measured here, and ours.
+
+mod claims;
+mod policies;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use klq::{
+    TrainConfig,
+    oracle::{StudyConfig, study},
+};
+use rl_core::{
+    run::{Claim, LineWriter, Statement},
+    seed::Seed,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    oracle::{CLOSED, METHODS},
+    task::Kind,
+    train::Name,
+};
+use crate::{
+    lm::model::{Dtype, Model},
+    session::Session,
+    terminal::note,
+};
+
+const PAPER: &str = "arXiv 2508.17000";
+
+/// KLQ and PPO, on problems with a known optimum and on a language model, measured and written down
+#[derive(Args)]
+pub(crate) struct Reproduce {
+    #[command(flatten)]
+    model: Model,
+    /// How much is done
+    #[arg(long, value_enum, default_value_t = Scale::Smoke)]
+    scale: Scale,
+    /// Settings of your own in the place of the scale's
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// The run's folder
+    #[arg(long)]
+    out: PathBuf,
+    /// Root seed
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Use the policies that are in the folder already, and go on with one that was stopped
+    #[arg(long)]
+    resume: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Scale {
+    Smoke,
+    Laptop,
+    Paper,
+}
+
+/// See the comments in `configs/klq/smoke.toml`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    problems: u64,
+    tasks: Vec<Kind>,
+    algorithms: Vec<Name>,
+    seeds: u64,
+    kl_coefs: Vec<f64>,
+    evaluation_prompts: usize,
+    evaluation_group: usize,
+    compare: bool,
+    train: TrainConfig,
+}
+
+impl Scale {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Smoke => "smoke",
+            Self::Laptop => "laptop",
+            Self::Paper => "paper",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Smoke => include_str!("../../../configs/klq/smoke.toml"),
+            Self::Laptop => include_str!("../../../configs/klq/laptop.toml"),
+            Self::Paper => include_str!("../../../configs/klq/paper.toml"),
+        }
+    }
+}
+
+/// What all parts of the run need.
+struct Run<'a> {
+    session: &'a Session,
+    metrics: LineWriter,
+    samples: LineWriter,
+    config: Config,
+    scale: &'static str,
+    seed: Seed,
+    resume: bool,
+    claims: Vec<Claim>,
+    /// Of every policy that was trained.
+    first: Vec<policies::First>,
+}
+
+impl Reproduce {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let scale = self.scale.name();
+        let config: Config = match &self.config {
+            Some(path) => crate::settings::read_toml(path)?,
+            None => toml::from_str(self.scale.text())
+                .with_context(|| format!("configs/klq/{scale}.toml"))?,
+        };
+        let session = Session::open(&self.out, &config, self.seed, "cpu")?;
+        let mut run = Run {
+            metrics: session.dir.lines("metrics.jsonl")?,
+            samples: session.dir.lines("samples.jsonl")?,
+            session: &session,
+            config,
+            scale,
+            seed: Seed::new(self.seed),
+            resume: self.resume,
+            claims: Vec::new(),
+            first: Vec::new(),
+        };
+        run.problems()?;
+        let model = self.model.load(Dtype::Bf16)?;
+        run.policies(&model)?;
+        let claims = run.claims;
+        session.conclude(&claims)
+    }
+}
+
+impl Run<'_> {
+    fn claim(
+        &mut self,
+        statement: Statement<'_>,
+        value: f64,
+        interval: Option<[f64; 2]>,
+        n: usize,
+    ) -> anyhow::Result<()> {
+        self.claims.push(Claim::measured(statement, value, interval, n, self.scale)?);
+        Ok(())
+    }
+
+    /// Random problems whose optimum is known: how close each method comes.
+    fn problems(&mut self) -> anyhow::Result<()> {
+        let first = self.seed.value();
+        let seeds: Vec<u64> = (0..self.config.problems).map(|i| first.wrapping_add(i)).collect();
+        let study = study(&StudyConfig::default(), &seeds)?;
+        let [klq, ppo, whitened] = study.summaries(CLOSED);
+        for (name, summary) in METHODS.iter().zip([klq, ppo, whitened]) {
+            note(format_args!("{name}: gap closed on {} of {}", summary.below, summary.n));
+            self.metrics.push(&json!({
+                "method": name, "problems": summary.n, "closed": summary.below,
+                "worst_gap": summary.worst, "geometric_mean_gap": summary.geometric_mean,
+            }))?;
+        }
+        // The mean curve over problems, on the logarithm's scale that gaps fall on.
+        for (name, curve) in METHODS.iter().zip(claims::mean_curves(&study)) {
+            for (step, log_gap) in curve {
+                self.metrics.push(&json!({
+                    "series": name, "step": step, "log10 of the exact gap": log_gap,
+                }))?;
+            }
+        }
+        let n = seeds.len();
+        for (id, says, worst) in [
+            (
+                "klq.tabular_gap",
+                "largest gap J* − J that KLQ leaves on random problems, exact",
+                klq.worst,
+            ),
+            (
+                "klq.tabular_gap_ppo",
+                "largest gap J* − J that PPO leaves on the same problems, exact",
+                ppo.worst,
+            ),
+        ] {
+            let statement = Statement { id, says, source: "ours", target: "<= 0.001" };
+            self.claim(statement, worst, None, n)?;
+        }
+        let statement = Statement {
+            id: "klq.whitening",
+            says: "share of these problems on which KLQ with whitened Δ ends farther from the optimum than without",
+            source: "the authors' code, which marks whitening as probably best off",
+            target: ">= 0.9",
+        };
+        self.claim(statement, study.whitened_higher() as f64 / n as f64, None, n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_of_every_scale_hold_for_every_algorithm() {
+        for scale in Scale::value_variants() {
+            let config: Config = toml::from_str(scale.text()).unwrap();
+            for algorithm in Name::value_variants() {
+                let group = if algorithm.algorithm().needs_groups() { 4 } else { 1 };
+                let train =
+                    TrainConfig { algorithm: algorithm.algorithm(), group, ..config.train.clone() };
+                train.validate().unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! `forthright klq train`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use causal_lm::Pretrained;
+use clap::{Args, ValueEnum};
+use klq::{Algorithm, Iteration, Seconds, TrainConfig, Trainer, reward::Reward};
+use lm_tasks::Split;
+use rl_core::{device, run::LineWriter};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::task::TaskConfig;
+use crate::{
+    lm::model::{Dtype, Model},
+    session::Session,
+    terminal::{note, print},
+    training::{self, Checkpoints, Training},
+};
+
+/// Answers of an iteration that are kept as samples.
+const SAMPLES: usize = 2;
+
+/// Train a policy with KLQ, PPO, leave-one-out REINFORCE or group-relative policy optimisation
+///
+/// Writes a run directory: metrics.jsonl, timing.jsonl, samples.jsonl, checkpoints, and at the end adapter/ in
+/// PEFT's layout or model/ in the Hugging Face layout. Ctrl-C writes a checkpoint first; --resume
+/// goes on from the last one.
+#[derive(Args)]
+pub(crate) struct Train {
+    #[command(flatten)]
+    model: Model,
+    /// The run's folder
+    #[arg(long)]
+    out: PathBuf,
+    /// Settings in TOML, all optional; flags go before them
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Go on from the last checkpoint in --out, with the settings of that run
+    #[arg(long, conflicts_with_all = ["config", "algorithm", "iterations", "kl_coef", "lr", "seed", "task", "data"])]
+    resume: bool,
+    /// The algorithm, with its usual settings
+    #[arg(long, value_enum)]
+    algorithm: Option<Name>,
+    /// What is to be answered
+    #[arg(long, value_enum)]
+    task: Option<super::task::Kind>,
+    /// Prompts of your own, in any layout that lm-tasks reads
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Batches of answers
+    #[arg(long)]
+    iterations: Option<u64>,
+    /// Weight of the KL to the reference, τ in KLQ
+    #[arg(long)]
+    kl_coef: Option<f64>,
+    /// Learning rate of the policy
+    #[arg(long)]
+    lr: Option<f64>,
+    /// Root seed
+    #[arg(long)]
+    seed: Option<u64>,
+    /// One JSON document at the end
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Name {
+    Klq,
+    Ppo,
+    Rloo,
+    Grpo,
+}
+
+impl Name {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Klq => "klq",
+            Self::Ppo => "ppo",
+            Self::Rloo => "rloo",
+            Self::Grpo => "grpo",
+        }
+    }
+
+    pub(crate) fn algorithm(self) -> Algorithm {
+        match self {
+            Self::Klq => Algorithm::Klq(klq::algorithm::KlqConfig::default()),
+            Self::Ppo => Algorithm::Ppo(klq::algorithm::PpoConfig::default()),
+            Self::Rloo => Algorithm::Rloo(klq::algorithm::RlooConfig::default()),
+            Self::Grpo => Algorithm::Grpo(klq::algorithm::GrpoConfig::default()),
+        }
+    }
+}
+
+/// All that a run depends on, beside the model's flags.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Steps between two checkpoints.
+    pub(crate) checkpoint_every: u64,
+    /// Checkpoints that stay.
+    pub(crate) keep_checkpoints: usize,
+    /// What is answered, and what answers are worth.
+    pub(crate) task: TaskConfig,
+    /// The training itself.
+    pub(crate) train: TrainConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            checkpoint_every: 10,
+            keep_checkpoints: 2,
+            task: TaskConfig::default(),
+            train: TrainConfig::default(),
+        }
+    }
+}
+
+impl Train {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let config = self.resolve()?;
+        anyhow::ensure!(
+            config.checkpoint_every > 0,
+            "checkpoint_every: expected at least 1, found 0"
+        );
+        if !self.resume && self.out.join("checkpoints").exists() {
+            anyhow::bail!(
+                "{} holds a run already: give --resume, or another folder",
+                self.out.display()
+            );
+        }
+        let mut model = self.model.load(Dtype::Bf16)?;
+        let device = device::name(model.lm.device());
+        let session = Session::open(&self.out, &config, config.train.seed, &device)?;
+        let trained = train(&model, &config, &session, self.resume)?;
+        if !trained.done {
+            anyhow::bail!(crate::Unfinished(format!(
+                "stopped after step {}, go on with: forthright klq train --resume --out {}{}",
+                trained.steps,
+                self.out.display(),
+                self.model.flags()
+            )));
+        }
+        let written = if let Some(adapter) = trained.lm.adapter() {
+            let folder = self.out.join("adapter");
+            let base = self.model.path()?.display().to_string();
+            adapter.save(&folder, trained.lm.config(), &base)?;
+            folder
+        } else {
+            let folder = self.out.join("model");
+            if folder.exists() {
+                std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+            }
+            model.lm = trained.lm;
+            model.save(&folder)?;
+            folder
+        };
+        session.end()?;
+        if self.json {
+            print(json!({ "version": 1, "steps": trained.steps, "written": written }))
+        } else {
+            print(written.display())
+        }
+    }
+
+    fn resolve(&self) -> anyhow::Result<Config> {
+        let path =
+            if self.resume { Some(self.out.join("config.toml")) } else { self.config.clone() };
+        let mut config = match &path {
+            None => Config::default(),
+            Some(path) => {
+                let read = read_config(path);
+                if self.resume && !path.exists() {
+                    read.with_context(|| {
+                        format!("{} holds no run to go on with", self.out.display())
+                    })?
+                } else {
+                    read?
+                }
+            }
+        };
+        if self.resume {
+            return Ok(config);
+        }
+        if let Some(kind) = self.task {
+            config.task = kind.usual();
+        }
+        if let Some(data) = &self.data {
+            config.task.data = Some(std::path::absolute(data)?);
+        }
+        let train = &mut config.train;
+        if let Some(name) = self.algorithm {
+            train.algorithm = name.algorithm();
+            if train.algorithm.needs_groups() {
+                train.group = train.group.max(4);
+            }
+        }
+        train.iterations = self.iterations.unwrap_or(train.iterations);
+        train.kl_coef = self.kl_coef.unwrap_or(train.kl_coef);
+        train.lr = self.lr.unwrap_or(train.lr);
+        train.seed = self.seed.unwrap_or(train.seed);
+        Ok(config)
+    }
+}
+
+/// Settings of a run from a file.
+pub(crate) fn read_config(path: &Path) -> anyhow::Result<Config> {
+    crate::settings::read_toml(path)
+}
+
+/// What a run ended with.
+pub(crate) struct Trained {
+    pub(crate) lm: causal_lm::CausalLm,
+    pub(crate) steps: u64,
+    pub(crate) done: bool,
+}
+
+/// Trains until the end, or until the user asks to stop.
+pub(crate) fn train(
+    model: &Pretrained,
+    config: &Config,
+    session: &Session,
+    resume: bool,
+) -> anyhow::Result<Trained> {
+    let prompts = config.task.prompts(model, Split::Train)?;
+    let mut trainer = Trainer::new(&model.lm, &model.tokenizer, prompts, &config.train)?;
+    if resume {
+        match session.dir.latest_checkpoint()? {
+            Some(checkpoint) => trainer.restore(&checkpoint.path)?,
+            None => note("no checkpoint yet: starting from the beginning"),
+        }
+    }
+    let name = config.train.algorithm.name();
+    note(format_args!(
+        "{name}: {} prompts, {} iterations of {} answers",
+        trainer.prompts().len(),
+        config.train.iterations,
+        config.train.prompts * config.train.group
+    ));
+    let samples = session.dir.resume_lines("samples.jsonl", trainer.iterations())?;
+    let timing = session.dir.resume_lines("timing.jsonl", trainer.iterations())?;
+    let reward = config.task.reward(model)?;
+    let mut run = Run { trainer, reward, samples, timing, total: config.train.iterations };
+    let (every, keep) = (config.checkpoint_every, config.keep_checkpoints);
+    training::train(&mut run, &session.dir, Checkpoints { every, keep })?;
+    let trainer = run.trainer;
+    Ok(Trained {
+        lm: trainer.policy().model(),
+        steps: trainer.iterations(),
+        done: trainer.is_done(),
+    })
+}
+
+struct Run<'a> {
+    trainer: Trainer<'a>,
+    reward: Box<dyn Reward + 'a>,
+    samples: LineWriter,
+    /// Apart from the metrics, which a resumed run repeats to the bit.
+    timing: LineWriter,
+    total: u64,
+}
+
+impl Training for Run<'_> {
+    fn steps(&self) -> u64 {
+        self.trainer.iterations()
+    }
+
+    fn total_steps(&self) -> u64 {
+        self.total
+    }
+
+    fn step(&mut self) -> anyhow::Result<(Value, String)> {
+        let Iteration { report, rollouts, rewards, check } =
+            self.trainer.iterate(self.reward.as_mut())?;
+        if let Some(check) = check {
+            note(&check);
+            check.warnings().iter().for_each(|warning| note(format_args!("warning: {warning}")));
+        }
+        for (rollout, reward) in rollouts.iter().zip(rewards).take(SAMPLES) {
+            let prompt = &self.trainer.prompts()[rollout.prompt];
+            self.samples.push(&json!({
+                "step": report.step, "prompt": prompt.text, "answer": rollout.text,
+                "reward": reward, "ended": rollout.ended,
+            }))?;
+        }
+        let message = format!(
+            "score {:.3}  kl {:.2}  objective {:.3}  entropy {:.2}  length {:.0}  ended {:.0} %",
+            report.score,
+            report.kl,
+            report.objective,
+            report.entropy,
+            report.length,
+            100.0 * report.eos_rate
+        );
+        let [metrics, timing] = metrics(&report)?;
+        self.timing.push(&timing)?;
+        Ok((metrics, message))
+    }
+
+    fn sync(&mut self) -> anyhow::Result<()> {
+        self.timing.sync()?;
+        Ok(self.samples.sync()?)
+    }
+
+    fn save(&self, folder: &Path) -> anyhow::Result<()> {
+        Ok(self.trainer.save(folder)?)
+    }
+}
+
+/// The report as two flat objects: what the run is a function of, and how long it took.
+fn metrics(report: &klq::Report) -> anyhow::Result<[Value; 2]> {
+    let mut out = serde_json::to_value(report)?;
+    if let Some(fields) = out.as_object_mut() {
+        fields.shift_remove("seconds");
+        fields.shift_remove("episodes_per_s");
+    }
+    let Seconds { generation, scoring, training } = report.seconds;
+    let timing = json!({
+        "step": report.step, "generation_s": generation, "scoring_s": scoring,
+        "training_s": training, "episodes_per_s": report.episodes_per_s,
+    });
+    Ok([out, timing])
+}
