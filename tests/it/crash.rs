@@ -13,7 +13,10 @@ use forthright_tests::{Said, Tiny, assert_same, said};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::finetune::{resume, settings, spawn, start, wait_for};
+use crate::{
+    finetune::{resume, settings, spawn, start, wait_for},
+    klq,
+};
 
 /// The newest whole checkpoint, by its name.
 fn newest(run: &Path) -> Option<String> {
@@ -34,12 +37,22 @@ fn assert_whole(run: &Path) {
     }
 }
 
-/// The run as a user would go on with it.
-fn go_on(tiny: &Tiny, steps: u64, kind: &[&str]) -> Command {
-    if tiny.at("killed/config.toml").exists() {
-        resume(tiny, "killed")
-    } else {
-        start(tiny, "killed", steps, kind)
+/// How runs of a system are started into a folder, and gone on with.
+struct Runs<'a> {
+    tiny: &'a Tiny,
+    steps: u64,
+    start: &'a dyn Fn(&str) -> Command,
+    resume: &'a dyn Fn(&str) -> Command,
+}
+
+impl Runs<'_> {
+    /// The run as a user would go on with it.
+    fn go_on(&self) -> Command {
+        if self.tiny.at("killed/config.toml").exists() {
+            (self.resume)("killed")
+        } else {
+            (self.start)("killed")
+        }
     }
 }
 
@@ -59,11 +72,10 @@ fn let_advance(child: &mut Child, run: &Path, before: Option<&String>) -> bool {
 /// A run killed `kills` times ends as one that was not. Most kills come some steps after the run has
 /// gone on, at any point of a step or of the checkpoint that is written after each; every fifth comes
 /// at any point from the start of the process on.
-fn killed_runs_end_alike(kills: usize, steps: u64, kind: &[&str], seed: u64) {
-    let tiny = Tiny::new();
-    settings(&tiny, 1);
+fn killed_runs_end_alike(kills: usize, runs: &Runs<'_>, seed: u64) {
+    let Runs { tiny, steps, start, .. } = runs;
     let begun = Instant::now();
-    let whole = said(start(&tiny, "whole", steps, kind), "");
+    let whole = said(start("whole"), "");
     assert_eq!(whole.code, Some(0), "{}", whole.err);
     let whole_s = begun.elapsed().as_secs_f64();
     let run = tiny.at("killed");
@@ -73,12 +85,12 @@ fn killed_runs_end_alike(kills: usize, steps: u64, kind: &[&str], seed: u64) {
     while done < kills {
         assert!(ended < kills, "the run is too short for so many kills");
         let before = newest(&run);
-        let mut child = spawn(go_on(&tiny, steps, kind));
+        let mut child = spawn(runs.go_on());
         let at_start = done % 5 == 4;
         let delay = Duration::from_secs_f64(if at_start {
             rng.random_range(0.0..whole_s * 0.5)
         } else {
-            rng.random_range(0.0..whole_s / steps as f64 * 3.0)
+            rng.random_range(0.0..whole_s / *steps as f64 * 3.0)
         });
         if at_start || let_advance(&mut child, &run, before.as_ref()) {
             thread::sleep(delay);
@@ -104,19 +116,44 @@ fn killed_runs_end_alike(kills: usize, steps: u64, kind: &[&str], seed: u64) {
         assert_whole(&run);
     }
     eprintln!("{torn} checkpoints were being written or deleted when the kill came");
-    let last: Said = said(go_on(&tiny, steps, kind), "");
+    let last: Said = said(runs.go_on(), "");
     assert_eq!(last.code, Some(0), "{}", last.err);
     assert_same(&run, &tiny.at("whole"));
 }
 
+fn killed_finetuning_ends_alike(kills: usize, steps: u64, kind: &[&str], seed: u64) {
+    let tiny = Tiny::new();
+    settings(&tiny, 1);
+    let runs = Runs {
+        tiny: &tiny,
+        steps,
+        start: &|out| start(&tiny, out, steps, kind),
+        resume: &|out| resume(&tiny, out),
+    };
+    killed_runs_end_alike(kills, &runs, seed);
+}
+
 #[test]
 fn a_killed_adapter_run_ends_alike() {
-    killed_runs_end_alike(20, 150, &["--rank", "2"], 1);
+    killed_finetuning_ends_alike(20, 150, &["--rank", "2"], 1);
 }
 
 #[test]
 fn a_killed_run_of_all_weights_ends_alike() {
-    killed_runs_end_alike(8, 60, &["--full"], 2);
+    killed_finetuning_ends_alike(8, 60, &["--full"], 2);
+}
+
+#[test]
+fn a_killed_policy_ends_alike() {
+    let tiny = Tiny::new();
+    klq::settings(&tiny);
+    let runs = Runs {
+        tiny: &tiny,
+        steps: 30,
+        start: &|out| klq::start(&tiny, out, 30, &[]),
+        resume: &|out| klq::resume(&tiny, out),
+    };
+    killed_runs_end_alike(10, &runs, 3);
 }
 
 /// Ends the step, writes a checkpoint, and says how to go on; what it says works.

@@ -6,4 +6,6 @@ mod crash;
 mod disk;
 mod finetune;
 mod generate;
+mod judge;
+mod klq;
 mod score;

@@ -119,8 +119,11 @@ pub fn refusal(said: Said) -> String {
     said.err
 }
 
-/// All files below a folder with their content, by relative path, in order; what names a run's time
-/// or its lock is left out.
+/// Files of a run that tell its time or are its lock.
+const APART: [&str; 3] = ["run.json", "timing.jsonl", ".lock"];
+
+/// All files below a folder with their content, by relative path, in order; what tells a run's time
+/// or is its lock is left out.
 ///
 /// # Panics
 /// If it cannot be read.
@@ -130,7 +133,7 @@ pub fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 walk(&path, root, out);
-            } else if !(path.ends_with("run.json") || path.ends_with(".lock")) {
+            } else if !APART.iter().any(|name| path.ends_with(name)) {
                 let name = path.strip_prefix(root).unwrap().display().to_string();
                 out.push((name, fs::read(&path).unwrap()));
             }
