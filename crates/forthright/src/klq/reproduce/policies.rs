@@ -361,14 +361,14 @@ impl Run<'_> {
                     name.replace(' ', "_")
                 ),
                 says: &format!(
-                    "win rate of {name} on held-out {} prompts at kl_coef {}, by a reward model that neither was trained on; the paper's judge prefers KLQ",
+                    "lower end of the interval of the win rate of {name} on held-out {} prompts at kl_coef {}, by a reward model that neither was trained on; the paper's judge prefers KLQ",
                     task.name(),
                     cell.kl_coef
                 ),
                 source: PAPER,
                 target: "> 0.5",
             };
-            self.claim(statement, found.rate.value, Some(found.rate.interval), found.rate.n)?;
+            self.claim(statement, found.rate.interval[0], Some(found.rate.interval), found.rate.n)?;
         }
         Ok(())
     }
