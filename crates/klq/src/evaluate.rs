@@ -2,7 +2,7 @@
 
 use causal_lm::{
     CausalLm,
-    finetune::{Batch, Example, Packing},
+    finetune::{Batch, Example},
     tokenizer::Tokenizer,
 };
 use rl_core::{
@@ -16,6 +16,7 @@ use tch::{Kind, Tensor};
 use crate::{
     Error, RolloutConfig,
     algorithm::check,
+    policy::PACKING,
     reward::{Answer, MissingEnd, Prompt, Reward, score_all},
     rollout::{self, Rollout, sample},
 };
@@ -229,7 +230,7 @@ fn divergences(
     let refs: Vec<&Example> = examples.iter().collect();
     let temperature = config.rollout.temperature;
     let (mut cells, mut kls, mut entropies) = (Vec::new(), Vec::new(), Vec::new());
-    for batch in Batch::plan(&refs, Packing::Padded, 0, config.pass_tokens, lm.device()) {
+    for batch in Batch::plan(&refs, PACKING, 0, config.pass_tokens, lm.device()) {
         cells.push(grid.cells(&batch.examples));
         let states = |lm: &CausalLm| -> Result<Tensor, Error> {
             let hidden = lm.hidden(&batch.input_ids, &batch.layout)?; // [rows, seq, hidden]

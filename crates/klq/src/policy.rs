@@ -5,7 +5,7 @@ use causal_lm::{
     finetune::{Batch, Example, Packing},
     heads::ScalarHead,
     lora::LoraConfig,
-    score::predictions,
+    score::{log_probs, predictions},
     trainable::Trainable,
 };
 use rl_core::{optim::ParameterGroup, seed::Seed};
@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 use crate::{Error, grid::Grid};
+
+/// Answers to one prompt share it, and all prompts the system text.
+pub(crate) const PACKING: Packing = Packing::Shared;
 
 /// What of the policy is trained, and how its value function is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,6 +84,12 @@ pub(crate) struct Pass {
     pub(crate) states: Tensor,
     /// Values of these states, `[n]`, f32; none without a value function.
     pub(crate) values: Option<Tensor>,
+}
+
+/// The forward pass that measured all answers, with its graph: what the first update would repeat.
+pub(crate) struct Kept {
+    pub(crate) batch: Batch,
+    pub(crate) pass: Pass,
 }
 
 /// How forward passes are cut.
@@ -183,19 +192,27 @@ impl Policy {
     ) -> Result<Opinion, Error> {
         let _guard = tch::no_grad_guard();
         let parts = in_passes(answers, grid, self.device(), cut, |batch| {
-            let pass = self.pass(batch)?;
-            let said = predictions(
-                &pass.lm,
-                &pass.states,
-                &batch.targets,
-                cut.temperature,
-                cut.logit_rows,
-            );
-            let values = pass.values.unwrap_or_else(|| said.log_probs.zeros_like());
-            Ok([said.log_probs, said.entropy, values])
+            Ok(said(&self.pass(batch)?, batch, cut))
         })?;
-        let [log_probs, entropy, values] = parts;
-        Ok(Opinion { log_probs, entropy, values })
+        Ok(Opinion::new(parts))
+    }
+
+    /// As [`Policy::measure`], and the pass that did it, where it took but one.
+    pub(crate) fn measure_and_keep(
+        &self,
+        answers: &[Example],
+        grid: &Grid,
+        cut: Cut,
+    ) -> Result<(Opinion, Option<Kept>), Error> {
+        let refs: Vec<&Example> = answers.iter().collect();
+        let mut batches = Batch::plan(&refs, PACKING, 0, cut.pass_tokens, self.device());
+        let Some(batch) = batches.pop().filter(|_| batches.is_empty()) else {
+            return Ok((self.measure(answers, grid, cut)?, None));
+        };
+        let pass = tch::with_grad(|| self.pass(&batch))?;
+        let cells = grid.cells(&batch.examples);
+        let parts = said(&pass, &batch, cut).map(|part| grid.scatter(&cells, &part));
+        Ok((Opinion::new(parts), Some(Kept { batch, pass })))
     }
 
     /// Log-probabilities of all answers under the reference.
@@ -209,6 +226,20 @@ impl Policy {
     }
 }
 
+impl Opinion {
+    fn new([log_probs, entropy, values]: [Tensor; 3]) -> Self {
+        Self { log_probs, entropy, values }
+    }
+}
+
+/// What a pass says of its tokens: log-probabilities, entropies, values; without gradient.
+fn said(pass: &Pass, batch: &Batch, cut: Cut) -> [Tensor; 3] {
+    let Cut { temperature, logit_rows, .. } = cut;
+    let said = predictions(&pass.lm, &pass.states, &batch.targets, temperature, logit_rows);
+    let values = pass.values.as_ref().map_or_else(|| said.log_probs.zeros_like(), Tensor::detach);
+    [said.log_probs, said.entropy, values]
+}
+
 /// Log-probabilities of the answers' tokens under `lm`, `[batch, time]`.
 pub(crate) fn token_log_probs(
     lm: &CausalLm,
@@ -219,7 +250,7 @@ pub(crate) fn token_log_probs(
     let _guard = tch::no_grad_guard();
     let [log_probs] = in_passes(answers, grid, lm.device(), cut, |batch| {
         let states = states(lm, batch)?;
-        Ok([predictions(lm, &states, &batch.targets, cut.temperature, cut.logit_rows).log_probs])
+        Ok([log_probs(lm, &states, &batch.targets, cut.temperature, cut.logit_rows)])
     })?;
     Ok(log_probs)
 }
@@ -235,7 +266,7 @@ fn in_passes<const N: usize>(
     let refs: Vec<&Example> = answers.iter().collect();
     let mut cells = Vec::new();
     let mut found: [Vec<Tensor>; N] = std::array::from_fn(|_| Vec::new());
-    for batch in Batch::plan(&refs, Packing::Padded, 0, cut.pass_tokens, device) {
+    for batch in Batch::plan(&refs, PACKING, 0, cut.pass_tokens, device) {
         cells.push(grid.cells(&batch.examples));
         for (all, part) in found.iter_mut().zip(of_pass(&batch)?) {
             all.push(part.to_device(Device::Cpu));

@@ -7,6 +7,7 @@ use super::{
     norm::NormLayer,
     plan::{Mask, Plan, View},
     rope::Rotation,
+    tree::Rows,
 };
 use crate::{
     config::{ModelConfig, QkNorm, Window},
@@ -92,7 +93,7 @@ impl Attention {
     ) -> Tensor {
         let mixed = match (plan.view(window), cache) {
             (View::General { rotation, mask }, cache) => {
-                self.general(&self.project(x, lora), rotation, mask, cache)
+                self.general(&self.project(x, lora), rotation, mask, plan.rows(), cache)
             }
             (View::Step(step), Some(cache)) => {
                 let qkv = self.fused(self.project(x, lora));
@@ -157,12 +158,20 @@ impl Attention {
         qkv: &Tensor,
         rotation: &Rotation,
         mask: &Mask,
+        rows: Option<&Rows>,
         cache: Option<LayerCache<'_>>,
     ) -> Tensor {
         let heads = self.heads(qkv);
-        let queries = rotation.apply(&heads.queries); // [batch, seq, heads, head_dim]
-        let keys = rotation.apply(&heads.keys).transpose(1, 2); // [batch, kv_heads, seq, head_dim]
-        let values = heads.values.transpose(1, 2);
+        let mut queries = rotation.apply(&heads.queries); // [batch, seq, heads, head_dim]
+        let (mut keys, mut values) = (rotation.apply(&heads.keys), heads.values);
+        if let Some(rows) = rows {
+            [queries, keys, values] = [queries, keys, values].map(|part| rows.spread(&part));
+        }
+        let keys = keys.transpose(1, 2); // [batch, kv_heads, seq, head_dim]
+        let values = values.transpose(1, 2);
+        if let Some(rows) = rows {
+            return rows.gather(&self.over_batch(&queries, &keys, &values, mask));
+        }
         let Some(cache) = cache else { return self.over_batch(&queries, &keys, &values, mask) };
         write(cache.keys, cache.len, &keys);
         write(cache.values, cache.len, &values);

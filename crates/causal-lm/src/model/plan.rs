@@ -2,7 +2,10 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::rope::Rotation;
+use super::{
+    rope::Rotation,
+    tree::{Branch, Rows},
+};
 use crate::{
     Error,
     cache::KvCache,
@@ -21,6 +24,9 @@ pub enum Layout {
     LeftPadded(Vec<usize>),
     /// Row `i` holds several documents one after the other, then padding; no document sees another.
     Packed(Vec<Vec<usize>>),
+    /// One row of input ids that holds the tokens of many rows, which begin as the row before them
+    /// does: what they share is there once, and there is no padding.
+    Shared(Vec<Branch>),
 }
 
 impl Layout {
@@ -33,6 +39,7 @@ impl Layout {
             Self::Dense => return Ok(()),
             Self::RightPadded(lengths) | Self::LeftPadded(lengths) => lengths.clone(),
             Self::Packed(rows) => rows.iter().map(|r| r.iter().sum()).collect(),
+            Self::Shared(branches) => return validate_branches(branches, batch, seq),
         };
         if totals.len() != batch {
             return Err(Error::Shape {
@@ -51,6 +58,14 @@ impl Layout {
         }
     }
 
+    /// Tokens of the longest row, of input ids that have `seq` a row.
+    pub(crate) fn longest(&self, seq: usize) -> usize {
+        match self {
+            Self::Shared(branches) => branches.iter().map(|b| b.len()).max().unwrap_or(0),
+            _ => seq,
+        }
+    }
+
     /// Position of every token in its document; padding counts on from 0.
     ///
     /// # Shapes
@@ -65,6 +80,7 @@ impl Layout {
             Self::Dense | Self::RightPadded(_) => vec![(0..seq as i64).collect()],
             Self::LeftPadded(lengths) => lengths.iter().map(|&n| row(&[seq - n, n])).collect(),
             Self::Packed(rows) => rows.iter().map(|r| row(r)).collect(),
+            Self::Shared(branches) => return Branch::positions(branches),
         };
         Tensor::from_slice(&rows.concat()).view([rows.len() as i64, seq as i64])
     }
@@ -82,7 +98,7 @@ impl Layout {
         };
         let rows: Vec<Vec<i64>> = match self {
             // Causality alone keeps tokens from seeing what is to their right.
-            Self::Dense | Self::RightPadded(_) => return None,
+            Self::Dense | Self::RightPadded(_) | Self::Shared(_) => return None,
             Self::LeftPadded(lengths) if lengths.iter().all(|&n| n == seq) => return None,
             Self::LeftPadded(lengths) => lengths.iter().map(|&n| row(&[seq - n, n])).collect(),
             Self::Packed(rows) => rows.iter().map(|r| row(r)).collect(),
@@ -116,6 +132,8 @@ pub struct Plan {
     full: View,
     /// Blocks with a sliding window, where they see something else than the others.
     sliding: Option<View>,
+    /// Where tokens are not in the rows of attention already.
+    rows: Option<Rows>,
 }
 
 /// How the blocks of one kind of window look at the tokens.
@@ -138,6 +156,12 @@ impl Plan {
     ) -> Self {
         let positions = layout.positions(seq).to_device(device);
         let documents = layout.documents(seq).map(|d| d.to_device(device));
+        let rows = match layout {
+            Layout::Shared(branches) => Some(Rows::new(branches, device)),
+            _ => None,
+        };
+        // From here on of a row of attention.
+        let seq = rows.as_ref().map_or(seq, Rows::longest);
         let steps = Tensor::arange(seq as i64, (Kind::Int64, device));
         let allowed = |window: Option<usize>| {
             let ago = steps.unsqueeze(1) - steps.unsqueeze(0); // [query, key]
@@ -166,7 +190,8 @@ impl Plan {
                 _ => Mask::Additive(additive(&allowed(Some(width)), kind)),
             },
         });
-        Self { full: View::General { rotation: rotation(&config.rope), mask: full_mask }, sliding }
+        let full = View::General { rotation: rotation(&config.rope), mask: full_mask };
+        Self { full, sliding, rows }
     }
 
     /// The plan of `new` tokens after those in `cache`.
@@ -183,6 +208,7 @@ impl Plan {
             return Self {
                 full: step(&config.rope),
                 sliding: sliding.map(|_| step(&config.sliding_rope)),
+                rows: None,
             };
         }
         let (len, padded, starts) = (cache.len() as i64, cache.is_padded(), cache.starts_tensor());
@@ -217,7 +243,12 @@ impl Plan {
         Self {
             full: view(&config.rope, None),
             sliding: sliding.map(|width| view(&config.sliding_rope, Some(width))),
+            rows: None,
         }
+    }
+
+    pub(crate) fn rows(&self) -> Option<&Rows> {
+        self.rows.as_ref()
     }
 
     pub(crate) fn view(&self, window: Window) -> &View {
@@ -226,6 +257,30 @@ impl Plan {
             _ => &self.full,
         }
     }
+}
+
+fn validate_branches(branches: &[Branch], batch: usize, seq: usize) -> Result<(), Error> {
+    let bad =
+        |what: String, expected: String, found: String| Err(Error::Shape { what, expected, found });
+    if batch != 1 {
+        let what = "input ids of rows that share tokens".into();
+        return bad(what, "1 row".into(), format!("{batch} rows"));
+    }
+    let own: usize = branches.iter().map(|b| b.own).sum();
+    if own != seq {
+        let what = "tokens of all rows, shared ones counted once".into();
+        return bad(what, seq.to_string(), own.to_string());
+    }
+    let mut before = 0;
+    for (row, branch) in branches.iter().enumerate() {
+        if branch.shared > before || branch.is_empty() {
+            let what = format!("tokens that row {row} shares with the row before it");
+            let found = format!("{} and {} of its own", branch.shared, branch.own);
+            return bad(what, format!("at most {before}, and a row of at least one"), found);
+        }
+        before = branch.len();
+    }
+    Ok(())
 }
 
 /// 0 where allowed, −∞ elsewhere.

@@ -5,7 +5,7 @@ use causal_lm::{
     CausalLm,
     cache::KvCache,
     generate::{Flow, GenerateConfig, Request, Sampling, Truncation, generate},
-    model::Layout,
+    model::{Branch, Layout},
     score::{ScoreConfig, Span, score},
 };
 use proptest::prelude::*;
@@ -69,6 +69,41 @@ fn padding_changes_nothing() {
         let second = lm.hidden(&ids_tensor(&long), &Layout::Dense).unwrap();
         assert!(max_abs_diff(&packed.narrow(1, 0, 9), &alone) <= TOLERANCE, "{name}");
         assert!(max_abs_diff(&packed.narrow(1, 9, 14), &second) <= TOLERANCE, "{name}");
+    }
+}
+
+/// Rows `ab`, `ac`, `a` and `d`, where `a` is longer than the sliding windows of these models.
+#[test]
+fn rows_that_share_tokens_are_as_if_alone() {
+    for name in TINY {
+        let lm = tiny(name, Kind::Float);
+        let [a, b, c, d] = [(10, 1), (3, 2), (6, 3), (5, 4)].map(|(n, seed)| prompt(n, seed));
+        let branches = [(0, 13), (10, 6), (10, 0), (0, 5)];
+        let layout =
+            Layout::Shared(branches.iter().map(|&(shared, own)| Branch { shared, own }).collect());
+        let flat = [a.clone(), b.clone(), c.clone(), d.clone()].concat();
+        let found = lm.hidden(&ids_tensor(&flat), &layout).unwrap();
+        let alone = |ids: Vec<u32>| lm.hidden(&ids_tensor(&ids), &Layout::Dense).unwrap();
+        let (first, second) = (alone([a.clone(), b].concat()), alone([a, c].concat()));
+        let expected = [first, second.narrow(1, 10, 6), alone(d)].map(|t| t.squeeze_dim(0));
+        let diff = max_abs_diff(&found.squeeze_dim(0), &tch::Tensor::cat(&expected, 0));
+        assert!(diff <= TOLERANCE, "{name}: {diff}");
+    }
+}
+
+#[test]
+fn rows_that_cannot_share_are_refused() {
+    let lm = tiny("llama", Kind::Float);
+    let ids = ids_tensor(&prompt(5, 1));
+    for (branches, complaint) in [
+        (vec![(0, 4)], "tokens of all rows, shared ones counted once"),
+        (vec![(1, 5)], "tokens that row 0 shares with the row before it"),
+        (vec![(0, 2), (3, 3)], "tokens that row 1 shares with the row before it"),
+        (vec![(0, 5), (0, 0)], "tokens that row 1 shares"),
+    ] {
+        let branches = branches.iter().map(|&(shared, own)| Branch { shared, own }).collect();
+        let error = lm.hidden(&ids, &Layout::Shared(branches)).unwrap_err().to_string();
+        assert!(error.contains(complaint), "{error}");
     }
 }
 

@@ -52,7 +52,7 @@ fn full() -> FinetuneConfig {
 #[test]
 fn full_runs_equal_the_reference() {
     for (name, run) in golden().runs {
-        for packing in [Packing::Padded, Packing::Packed] {
+        for packing in [Packing::Padded, Packing::Packed, Packing::Shared] {
             let config = FinetuneConfig { packing, logit_rows: 3, ..full() };
             let mut trainer = Trainer::new(&tiny(&name, Kind::Float), examples(), &config).unwrap();
             for (step, (&loss, &norm)) in run.losses.iter().zip(&run.norms).enumerate() {
@@ -75,6 +75,28 @@ fn full_runs_equal_the_reference() {
     }
 }
 
+/// Gradients come together where rows part.
+#[test]
+fn shared_tokens_get_the_gradients_of_all_their_rows() {
+    let completion = |answer: &[u32]| Example::completion(&[5, 7, 11, 13, 2], answer);
+    let examples = || vec![completion(&[3, 4]), completion(&[3, 9, 8]), completion(&[6])];
+    for name in ["llama", "qwen2_sliding", "olmo2"] {
+        for adapter in [None, Some(LoraConfig { rank: 2, ..LoraConfig::default() })] {
+            let reports = |packing| {
+                let config = FinetuneConfig { packing, adapter: adapter.clone(), ..full() };
+                let mut trainer =
+                    Trainer::new(&tiny(name, Kind::Float), examples(), &config).unwrap();
+                (0..3).map(|_| trainer.step().unwrap()).collect::<Vec<_>>()
+            };
+            for (a, b) in reports(Packing::Padded).iter().zip(reports(Packing::Shared)) {
+                assert!((a.loss - b.loss).abs() < 1e-4 * a.loss, "{name} {a:?} {b:?}");
+                let close = (a.grad_norm - b.grad_norm).abs() < 1e-4 * a.grad_norm;
+                assert!(close, "{name} {a:?} {b:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn passes_and_packing_change_nothing() {
     for adapter in [None, Some(LoraConfig { rank: 2, ..LoraConfig::default() })] {
@@ -86,9 +108,13 @@ fn passes_and_packing_change_nothing() {
             (0..2).map(|_| trainer.step().unwrap()).collect::<Vec<_>>()
         };
         let whole = reports(Packing::Padded, 1000);
-        for (packing, pass_tokens) in
-            [(Packing::Padded, 1), (Packing::Packed, 1000), (Packing::Padded, 10)]
-        {
+        for (packing, pass_tokens) in [
+            (Packing::Padded, 1),
+            (Packing::Packed, 1000),
+            (Packing::Padded, 10),
+            (Packing::Shared, 1000),
+            (Packing::Shared, 10),
+        ] {
             for (a, b) in whole.iter().zip(reports(packing, pass_tokens)) {
                 assert!((a.loss - b.loss).abs() < 1e-4 * a.loss, "{packing:?} {a:?} {b:?}");
                 assert!((a.grad_norm - b.grad_norm).abs() < 1e-4 * a.grad_norm, "{a:?} {b:?}");

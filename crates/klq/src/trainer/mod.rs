@@ -6,7 +6,7 @@ use std::{fs, path::Path, time::Instant};
 
 use causal_lm::{
     CausalLm,
-    finetune::{Batch, Example, Packing},
+    finetune::{Batch, Example},
     head_loss::log_prob_head,
     tokenizer::Tokenizer,
     trainable::SavedState,
@@ -28,7 +28,7 @@ use crate::{
     Error, TrainConfig,
     algorithm::{Measured, Refresh, Targets, Tokens},
     check::SelfCheck,
-    policy::{Cut, Opinion, Policy},
+    policy::{Cut, Kept, Opinion, PACKING, Pass, Policy},
     reward::{Prompt, Reward, score_all},
     rollout::{self, Rollout, sample},
 };
@@ -180,7 +180,11 @@ impl<'a> Trainer<'a> {
             .map(|(&score, rollout)| self.config.missing_end.apply(score, rollout.ended))
             .collect();
         let (examples, grid) = rollout::examples(&rollouts, &self.prompts);
-        let opinion = self.policy.measure(&examples, &grid, self.cut())?;
+        let (opinion, first) = if self.config.minibatches == 1 {
+            self.policy.measure_and_keep(&examples, &grid, self.cut())?
+        } else {
+            (self.policy.measure(&examples, &grid, self.cut())?, None)
+        };
         let ref_log_probs = self.policy.measure_reference(&examples, &grid, self.cut())?;
         let mut measured = Measured {
             behavior_log_probs: opinion.log_probs.shallow_clone(),
@@ -204,7 +208,7 @@ impl<'a> Trainer<'a> {
         seconds.scoring = scoring.elapsed().as_secs_f64();
 
         let training = Instant::now();
-        let updates = self.epochs(&examples, &mut measured, targets, seed)?;
+        let updates = self.epochs(&examples, &mut measured, targets, first, seed)?;
         seconds.training = training.elapsed().as_secs_f64();
 
         let check = (!self.checked).then(|| {
@@ -245,12 +249,13 @@ impl<'a> Trainer<'a> {
     }
 
     /// Passes over a batch. Where an algorithm asks for it, targets are made anew before each but the
-    /// first.
+    /// first. `first` is the forward pass of the first update, if it has been made.
     fn epochs(
         &mut self,
         examples: &[Example],
         measured: &mut Measured,
         mut targets: Targets,
+        mut first: Option<Kept>,
         seed: Seed,
     ) -> Result<Updates, Error> {
         let lr_factor = self.config.schedule.factor(self.iterations, self.config.iterations);
@@ -264,9 +269,12 @@ impl<'a> Trainer<'a> {
                 targets = self.config.algorithm.targets(measured, self.adaptive.coef)?;
             }
             let mut order: Vec<usize> = (0..examples.len()).collect();
-            order.shuffle(&mut seed.derive("epoch", epoch as u64).rng());
+            if self.config.minibatches > 1 {
+                order.shuffle(&mut seed.derive("epoch", epoch as u64).rng());
+            }
             for rows in order.chunks(order.len().div_ceil(self.config.minibatches)) {
-                let update = self.update(examples, rows, measured, &targets, lr_factor)?;
+                let passes = self.passes(examples, rows, first.take());
+                let update = self.update(passes, rows, measured, &targets, lr_factor)?;
                 let most = self.config.algorithm.target_kl();
                 let far = most.is_some_and(|most| update.approx_kl > most);
                 updates.add(update);
@@ -323,11 +331,27 @@ impl<'a> Trainer<'a> {
         Ok((rollouts, scores))
     }
 
+    /// The passes of an update on the answers `rows`, the one that has been made among them.
+    fn passes(
+        &self,
+        examples: &[Example],
+        rows: &[usize],
+        made: Option<Kept>,
+    ) -> Vec<(Batch, Option<Pass>)> {
+        if let Some(Kept { batch, pass }) = made {
+            return vec![(batch, Some(pass))];
+        }
+        let chosen: Vec<&Example> = rows.iter().map(|&row| &examples[row]).collect();
+        let device = self.policy.device();
+        let batches = Batch::plan(&chosen, PACKING, 0, self.config.pass_tokens, device);
+        batches.into_iter().map(|batch| (batch, None)).collect()
+    }
+
     /// One step of the optimizer on the answers `rows`: the loss is the mean over all their tokens,
     /// however they are spread over passes.
     fn update(
         &mut self,
-        examples: &[Example],
+        passes: Vec<(Batch, Option<Pass>)>,
         rows: &[usize],
         measured: &Measured,
         targets: &Targets,
@@ -335,16 +359,15 @@ impl<'a> Trainer<'a> {
     ) -> Result<Update, Error> {
         let kl_coef = self.adaptive.coef;
         let cut = self.cut();
-        let chosen: Vec<&Example> = rows.iter().map(|&row| &examples[row]).collect();
         let count: usize = rows.iter().map(|&row| measured.grid.lengths()[row]).sum();
         let weight = 1.0 / count as f64;
         let device = self.policy.device();
         let mut update = Update::default();
-        for batch in Batch::plan(&chosen, Packing::Padded, 0, cut.pass_tokens, device) {
+        for (batch, made) in passes {
             let of_rows: Vec<usize> = batch.examples.iter().map(|&i| rows[i]).collect();
             let cells = measured.grid.cells(&of_rows);
             let tokens = Tokens::select(measured, targets, &cells, device);
-            let pass = self.policy.pass(&batch)?;
+            let pass = made.map_or_else(|| self.policy.pass(&batch), Ok)?;
             let values = pass.values.as_ref().map_or_else(
                 || Tensor::zeros_like(&tokens.old_values),
                 |values| values.detach().set_requires_grad(true),
