@@ -72,8 +72,8 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Optimizer steps of an epoch.
     pub minibatches: usize,
-    /// Tokens of one forward pass, padding counted: memory grows with it, results do not depend on
-    /// it beyond rounding.
+    /// Tokens of one forward pass, those with which several answers begin counted once: memory
+    /// grows with it, results do not depend on it beyond rounding.
     pub pass_tokens: usize,
     /// Positions whose logits are held at once.
     pub logit_rows: usize,

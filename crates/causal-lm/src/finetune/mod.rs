@@ -5,6 +5,7 @@
 
 mod batch;
 mod example;
+mod shared;
 mod trainer;
 
 pub use batch::{Batch, Packing};
