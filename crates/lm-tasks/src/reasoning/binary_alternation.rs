@@ -119,9 +119,11 @@ impl Instance for Bits {
         let apart = zeros.abs_diff(ones);
         if apart > 1 && slip != Some(1) {
             lines.push(match style {
-                0 => format!("They differ by {apart}, so the text cannot alternate."),
-                1 => format!("With {apart} more of one kind, no order alternates."),
-                _ => format!("Difference: {apart}, more than 1, so it is impossible."),
+                0 => format!("They differ by {apart}, so the text cannot alternate: -1."),
+                1 => format!(
+                    "With {apart} more of one kind, no order alternates, which is answered by -1."
+                ),
+                _ => format!("Difference: {apart}, more than 1, so it is impossible. Result: -1."),
             });
             return Worked::lines(lines, -1);
         }

@@ -69,24 +69,22 @@ fn undecorated(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || "*_`".contains(c))
 }
 
-/// Contents of `\boxed{}` whose braces close, with their places.
+/// Contents of `\boxed{}` whose braces close, with their places, in one pass.
 fn boxed(text: &str) -> Vec<(usize, &str)> {
-    const MARK: &str = "\\boxed{";
-    text.match_indices(MARK)
-        .filter_map(|(at, _)| {
-            let inner = &text[at + MARK.len()..];
-            let mut depth = 1_usize;
-            let end = inner.char_indices().find_map(|(i, c)| {
-                match c {
-                    '{' => depth += 1,
-                    '}' => depth -= 1,
-                    _ => {}
+    let mut found = Vec::new();
+    let mut open: Vec<(usize, bool)> = Vec::new();
+    for (i, c) in text.char_indices() {
+        match c {
+            '{' => open.push((i + 1, text[..i].ends_with("\\boxed"))),
+            '}' => {
+                if let Some((start, true)) = open.pop() {
+                    found.push((start, text[start..i].trim()));
                 }
-                (depth == 0).then_some(i)
-            })?;
-            Some((at, inner[..end].trim()))
-        })
-        .collect()
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// A text as answers in words are compared: in lower case, with single spaces, without article,

@@ -157,8 +157,8 @@ impl<'a> Tokens<'a> {
             let left = &self.text[..start];
             let Some(c) = left.chars().next_back() else { break };
             let before = &left[..left.len() - c.len_utf8()];
-            // Between two operands a sign is an operation.
-            let binary = before.trim_end().ends_with(|c: char| c.is_alphanumeric() || c == ')');
+            // Close between two operands a sign is an operation.
+            let binary = before.ends_with(|c: char| c.is_alphanumeric() || c == ')');
             if !signed && signs.contains(&c) && !binary {
                 signed = true;
                 negative = c != '+';

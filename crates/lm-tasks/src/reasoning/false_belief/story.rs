@@ -171,8 +171,7 @@ impl Story {
             listed(&self.containers)
                 .replace(", ", ", a closed ")
                 .replace(" and ", " and a closed ")
-        )
-        .replace("a closed envelope", "a sealed envelope");
+        );
         for (i, event) in self.events.iter().enumerate() {
             text += &match *event {
                 Event::Leave(who) => format!(" {} leaves the {place}.", self.names[who]),
