@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Form,
     draw::Draw,
-    generate::{Generate, Instance, Worked, check_range, check_share, listed},
+    generate::{Generate, Instance, Worked, check_range, check_share, counted, listed},
 };
 use crate::Error;
 
@@ -105,14 +105,14 @@ impl Instance for Bits {
     }
 
     fn work(&self, style: usize, slip: Option<usize>) -> Worked {
-        let mut ones = self.bits.iter().filter(|&&bit| bit == 1).count();
+        let mut ones = self.bits.iter().copied().map(usize::from).sum::<usize>();
         let zeros = self.bits.len() - ones;
         if slip == Some(0) && zeros.abs_diff(ones) > 1 {
             // Miscounted, so that it seems possible.
             ones = zeros;
         }
         let mut lines = vec![match style {
-            0 => format!("There are {zeros} zeros and {ones} ones."),
+            0 => format!("There are {} and {}.", counted(zeros, "zero"), counted(ones, "one")),
             1 => format!("I count {zeros} times 0 and {ones} times 1."),
             _ => format!("Zeros: {zeros}. Ones: {ones}."),
         }];
@@ -146,11 +146,11 @@ impl Instance for Bits {
             lines.push(match style {
                 0 => format!(
                     "Starting with {first}, the places that differ are {listed}: {count} of them, and \
-                     a swap mends two, so {swaps} swaps."
+                     a swap mends two, so {}.", counted(swaps, "swap")
                 ),
                 1 => format!(
                     "If it begins with {first}, wrong characters stand at {listed}. That is {count}, \
-                     or {swaps} exchanges of two."
+                     or {} of two.", counted(swaps, "exchange")
                 ),
                 _ => format!("Start {first}: wrong at {listed}; {count} / 2 = {swaps}."),
             });
@@ -162,7 +162,7 @@ impl Instance for Bits {
             (0, [a, b]) => format!("The smaller of {a} and {b} is {answer}."),
             (1, [_, _]) => format!("The better start needs {answer}."),
             (2, [a, b]) => format!("min({a}, {b}) = {answer}."),
-            (0, _) => format!("So {answer} swaps are needed."),
+            (0, _) => format!("So it takes {}.", counted(answer, "swap")),
             (1, _) => format!("No other start is possible, so it takes {answer}."),
             (_, _) => format!("Result: {answer}."),
         });

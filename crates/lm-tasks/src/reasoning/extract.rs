@@ -45,13 +45,13 @@ impl<'a> Marks<'a> {
 /// What follows the mark on a line that begins with one.
 fn after_mark(line: &str) -> Option<&str> {
     const DECORATION: &str = "*_#>- \t";
+    const MARK: &str = "answer";
     let line = line.trim_start_matches(|c| DECORATION.contains(c)).trim_end();
     let line = without_word(line, "the").unwrap_or(line);
     let (is_final, line) = match without_word(line, "final") {
         Some(rest) => (true, rest),
         None => (false, line),
     };
-    const MARK: &str = "answer";
     let rest = line.get(MARK.len()..).filter(|_| line[..MARK.len()].eq_ignore_ascii_case(MARK))?;
     let rest = rest.trim_start_matches(|c| DECORATION.contains(c));
     rest.strip_prefix([':', '：'])

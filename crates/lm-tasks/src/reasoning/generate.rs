@@ -1,5 +1,7 @@
 //! What all generators share: sides, chains in several wordings, mistakes.
 
+use std::fmt::Display;
+
 use rl_core::seed::Seed;
 
 use super::{Chain, Form, Problem, WrongChain, draw::Draw};
@@ -54,7 +56,7 @@ pub(crate) struct Worked {
 }
 
 impl Worked {
-    pub(crate) fn lines(lines: Vec<String>, answer: impl ToString) -> Self {
+    pub(crate) fn lines(lines: Vec<String>, answer: impl Display) -> Self {
         Self { chain: Chain::of_lines(lines), answer: answer.to_string() }
     }
 }
@@ -161,6 +163,12 @@ pub(crate) fn check_share(name: &'static str, share: f64) -> Result<(), Error> {
     }
     let expected = "a number between 0 and 1";
     Err(Error::Setting { name, expected, found: share.to_string() })
+}
+
+/// A number of things.
+pub(crate) fn counted(n: impl Display, thing: &str) -> String {
+    let text = format!("{n} {thing}");
+    if text.starts_with("1 ") { text } else { text + "s" }
 }
 
 /// Words in a list as a sentence has them.

@@ -332,7 +332,7 @@ mod tests {
             ];
             for text in spelled {
                 prop_assert_eq!(read(&text), Some(n.to_string()), "{}", text);
-                let said = format!("so it is {}", text);
+                let said = format!("so it is {text}");
                 prop_assert_eq!(Number::last(&said).unwrap().0, n.to_string(), "{}", said);
             }
         }

@@ -68,15 +68,12 @@ impl Sum {
 
     /// Carry and digit of each column from the right.
     fn scratch(&self, a: u64, b: u64, sum: u64) -> String {
-        let mut text = String::new();
-        let mut place = 1;
-        for _ in 0..self.digits {
-            let next = place * 10;
+        let column = |i| {
+            let (place, next) = (10_u64.pow(i), 10_u64.pow(i + 1));
             let carry = u64::from(a % next + b % next >= next);
-            text += &format!("{carry}{}", sum / place % 10);
-            place = next;
-        }
-        text
+            [carry.to_string(), (sum / place % 10).to_string()]
+        };
+        (0..self.digits).flat_map(column).collect()
     }
 }
 

@@ -119,7 +119,11 @@ mod tests {
             assert_eq!(Date::of_year_day(date.year, year_day), date);
             number += 1;
             year_day += 1;
-            let leap = date.year % 400 == 0 || (date.year % 4 == 0 && date.year % 100 != 0);
+            let leap = match (date.year % 400, date.year % 100, date.year % 4) {
+                (0, _, _) => true,
+                (_, 0, _) => false,
+                (_, _, rest) => rest == 0,
+            };
             let last = match date.month {
                 2 => 28 + u64::from(leap),
                 4 | 6 | 9 | 11 => 30,

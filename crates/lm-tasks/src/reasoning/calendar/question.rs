@@ -3,7 +3,7 @@
 use super::{
     super::{
         Form,
-        generate::{Instance, Worked, listed},
+        generate::{Instance, Worked, counted, listed},
     },
     date::{Date, WEEKDAYS, days_of_month, days_of_year, is_leap, month_name},
 };
@@ -207,8 +207,8 @@ impl Pen {
         u64::from(self.slip == Some(self.lines.len()))
     }
 
-    fn write(&mut self, styles: [String; 2]) {
-        self.lines.push(styles[self.style].clone());
+    fn write(&mut self, [first, second]: [String; 2]) {
+        self.lines.push(if self.style == 0 { first } else { second });
     }
 
     /// The weekday some days after another, or before it.
@@ -218,7 +218,9 @@ impl Pen {
         self.write([
             format!("{days} = {weeks} × 7 + {rest}, so the weekday moves by {rest}."),
             format!(
-                "Whole weeks change nothing: of {days} days, {weeks} weeks go and {rest} count."
+                "Whole weeks change nothing: of {}, {} and {rest} count.",
+                counted(days, "day"),
+                if weeks == 1 { "1 week goes".to_owned() } else { format!("{weeks} weeks go") }
             ),
         ]);
         let step = |i: u64| WEEKDAYS[(from as u64 + if back { 7 - i } else { i }) as usize % 7];
@@ -239,18 +241,15 @@ impl Pen {
 
     /// Days from January 1 to a date.
     fn days_into_year(&mut self, date: Date) -> u64 {
-        let months: Vec<String> =
+        let mut terms: Vec<String> =
             (1..date.month).map(|m| days_of_month(date.year, m).to_string()).collect();
+        terms.push(date.day.to_string());
+        let sum = format!("{} - 1", terms.join(" + "));
         let days = date.year_day() - 1 + self.error();
-        let (day, date) = (date.day - 1, date.in_year());
-        let sum = if months.is_empty() {
-            day.to_string()
-        } else {
-            format!("{} + {day}", months.join(" + "))
-        };
+        let date = date.in_year();
         self.write([
-            format!("From January 1 to {date} it is {sum} = {days} days."),
-            format!("{date} comes {days} days after January 1, since {sum} = {days}."),
+            format!("From January 1 to {date} it is {sum} = {}.", counted(days, "day")),
+            format!("{date} comes {} after January 1, since {sum} = {days}.", counted(days, "day")),
         ]);
         days
     }
@@ -295,7 +294,7 @@ impl Pen {
         let answer = day + 7 * weeks + self.error();
         self.write([
             format!("{day} + {weeks} × 7 = {answer}."),
-            format!("{weeks} weeks later it is day {answer}."),
+            format!("{} later it is day {answer}.", counted(weeks, "week")),
         ]);
         answer
     }
@@ -312,8 +311,8 @@ impl Pen {
         }
         let days = last - first + 1 + self.error();
         self.write([
-            format!("{start} is day {first} and {end} day {last}{how}: {last} - {first} + 1 = {days} days."),
-            format!("Counted from January 1, the range goes from day {first} to day {last}{how}, which is {days} days."),
+            format!("{start} is day {first} and {end} day {last}{how}: {last} - {first} + 1 = {}.", counted(days, "day")),
+            format!("Counted from January 1, the range goes from day {first} to day {last}{how}, which is {}.", counted(days, "day")),
         ]);
         days
     }
@@ -349,7 +348,7 @@ impl Pen {
         let whole = weeks * 5 + self.error();
         self.write([
             format!("{days} = {weeks} × 7 + {rest}, and {weeks} × 5 = {whole}."),
-            format!("{weeks} whole weeks hold {whole} working days; {rest} days are left."),
+            format!("Whole weeks: {weeks}, with {whole} working days. Days left: {rest}."),
         ]);
         let names: Vec<&str> =
             (0..rest).map(|i| WEEKDAYS[(start.weekday() as u64 + i) as usize % 7]).collect();
@@ -357,7 +356,7 @@ impl Pen {
         let names = listed(&names);
         self.write([
             format!("Days left over: {names}. Working days among them: {open}."),
-            format!("What is left is {names}, with {open} working days."),
+            format!("What is left is {names}, with {}.", counted(open, "working day")),
         ]);
         let count = whole + open + self.error();
         self.write([format!("{whole} + {open} = {count}."), format!("Together that is {count}.")]);

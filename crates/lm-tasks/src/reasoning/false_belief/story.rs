@@ -164,32 +164,31 @@ impl Story {
     }
 
     pub(super) fn text(&self) -> String {
-        let Self { place, thing, .. } = self;
-        let mut text = format!(
-            "{} are in the {place}. There are a closed {}; what is in them cannot be seen.",
-            listed(&self.names),
-            listed(&self.containers)
-                .replace(", ", ", a closed ")
-                .replace(" and ", " and a closed ")
-        );
-        for (i, event) in self.events.iter().enumerate() {
-            text += &match *event {
-                Event::Leave(who) => format!(" {} leaves the {place}.", self.names[who]),
-                Event::Return(who) => format!(" {} comes back to the {place}.", self.names[who]),
+        let Self { names, place, thing, containers, events, .. } = self;
+        let containers = listed(containers);
+        let containers = containers.replace(", ", ", a closed ").replace(" and ", " and a closed ");
+        let mut sentences = vec![
+            format!("{} are in the {place}.", listed(names)),
+            format!("There are a closed {containers}; what is in them cannot be seen."),
+        ];
+        for (i, event) in events.iter().enumerate() {
+            sentences.push(match *event {
+                Event::Leave(who) => format!("{} leaves the {place}.", names[who]),
+                Event::Return(who) => format!("{} comes back to the {place}.", names[who]),
                 Event::Watch(who) => {
-                    format!(" Unnoticed, {} looks in through the window.", self.names[who])
+                    format!("Unnoticed, {} looks in through the window.", names[who])
                 }
                 Event::Place { who, container } => {
-                    let (who, container) = (self.names[who], self.containers[container]);
+                    let (who, container) = (names[who], self.containers[container]);
                     if i == 0 {
-                        format!(" {who} puts the {thing} in the {container}.")
+                        format!("{who} puts the {thing} in the {container}.")
                     } else {
-                        format!(" {who} moves the {thing} to the {container}.")
+                        format!("{who} moves the {thing} to the {container}.")
                     }
                 }
-            };
+            });
         }
-        text
+        sentences.join(" ")
     }
 }
 

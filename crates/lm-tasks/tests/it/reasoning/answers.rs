@@ -55,7 +55,7 @@ fn running_sums_and_their_scratch_agree_with_adding_first() {
                 for (x, y) in columns[0].iter().zip(&columns[1]) {
                     let total = x + y + carry;
                     carry = total / 10;
-                    expected += &format!("{carry}{}", total % 10);
+                    expected.extend([carry, total % 10].map(|digit| char::from(b'0' + digit)));
                 }
                 assert_eq!(scratch, if long { &expected[..] } else { "" }, "{step}");
             }

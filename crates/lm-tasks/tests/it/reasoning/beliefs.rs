@@ -55,7 +55,7 @@ impl World {
         let watcher = self.watching.take();
         assert!(watcher.as_ref().is_none_or(|watcher| !self.inside.contains(watcher)));
         self.first.get_or_insert(place.to_owned());
-        self.now = place.to_owned();
+        place.clone_into(&mut self.now);
         for person in &self.inside {
             self.believes.insert(person.clone(), place.to_owned());
             for other in &self.inside {

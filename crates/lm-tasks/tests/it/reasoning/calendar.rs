@@ -26,12 +26,10 @@ const MONTHS: [&str; 12] = [
 type Date = (u64, usize, u64);
 
 fn is_leap(year: u64) -> bool {
-    if year % 400 == 0 {
-        true
-    } else if year % 100 == 0 {
-        false
-    } else {
-        year % 4 == 0
+    match (year % 400, year % 100, year % 4) {
+        (0, _, _) => true,
+        (_, 0, _) => false,
+        (_, _, rest) => rest == 0,
     }
 }
 

@@ -82,11 +82,11 @@ fn faults_name_line_and_field() {
             "answer: expected text that ends in #### and a number, found ٣",
         ),
         (
-            r#####"{"question": "a", "answer": "1 <<2\n#### 1"}"#####,
+            r#"{"question": "a", "answer": "1 <<2\n#### 1"}"#,
             "answer: expected annotations that are closed by >>, found 1 <<2",
         ),
         (
-            r#####"{"question": "a", "answer": "1 <<2>>\n#### 1"}"#####,
+            r#"{"question": "a", "answer": "1 <<2>>\n#### 1"}"#,
             "answer: expected annotations with a =, found 2",
         ),
         (

@@ -90,11 +90,8 @@ const SIDES: [Split; 3] = [Split::Evaluation, Split::Train, Split::Train];
 
 #[test]
 fn published_problems_split_by_their_question() {
-    let rows: String = (0..200)
-        .map(|i| {
-            format!("{{\"question\": \"What is {i} + 1?\", \"answer\": \"#### {}\"}}\n", i + 1)
-        })
-        .collect();
+    let row = |i| format!(r#####"{{"question": "{i} + 1?", "answer": "#### {}"}}"#####, i + 1);
+    let rows = (0..200).map(row).collect::<Vec<_>>().join("\n");
     let data = lm_tasks::reasoning::gsm8k::parse("x", &rows, &lm_tasks::ReadOptions::default());
     let splits = data.unwrap().split(SplitRule::Hash { evaluation: 0.5, seed: 1 }).unwrap();
     assert!(
