@@ -69,6 +69,15 @@ impl Split {
     }
 }
 
+impl std::fmt::Display for Split {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Train => "training",
+            Self::Evaluation => "evaluation",
+        })
+    }
+}
+
 /// Something that can be read and split.
 pub trait Item: Serialize {
     /// Its name, for messages.
@@ -186,7 +195,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// A number in [0, 1) that a seed and a text determine.
-fn unit(seed: u64, key: &str) -> f64 {
+pub(crate) fn unit(seed: u64, key: &str) -> f64 {
     let hash = Sha256::new().chain_update(seed.to_le_bytes()).chain_update(key).finalize();
     let bits = hash[..8].iter().fold(0_u64, |bits, &byte| bits << 8 | u64::from(byte));
     // 53 bits, so that rounding cannot give 1.

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
 
-use crate::Layout;
+use crate::{Layout, Split};
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +75,37 @@ pub enum Error {
         file: String,
         /// The layout.
         found: Layout,
+    },
+    /// Problems with verifiable answers are asked of a layout that holds none.
+    #[error("{file}: expected the layout gsm8k, found {}", found.name())]
+    NoProblems {
+        /// The file.
+        file: String,
+        /// The layout.
+        found: Layout,
+    },
+    /// The settings of a task leave a side of it without content.
+    #[error("{task}: expected content on the side of {split}, found none; allow for more?")]
+    NoProblem {
+        /// The task.
+        task: &'static str,
+        /// The side.
+        split: Split,
+    },
+    /// The settings of a task do not leave enough content on a side.
+    #[error(
+        "{task}: expected {expected} different problems on the side of {split}, found {found}; allow \
+         for more?"
+    )]
+    TooFewProblems {
+        /// The task.
+        task: &'static str,
+        /// The side.
+        split: Split,
+        /// How many are asked for.
+        expected: usize,
+        /// How many were found.
+        found: usize,
     },
     /// A setting out of its range.
     #[error("{name}: expected {expected}, found {found}")]

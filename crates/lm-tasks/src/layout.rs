@@ -34,6 +34,8 @@ pub enum Layout {
     Preferences,
     /// TRL preference with implicit prompt: `chosen` and `rejected`, which begin alike.
     ImplicitPreferences,
+    /// GSM8K: `question`, and `answer` with reasoning and a last line `#### N`.
+    Gsm8k,
 }
 
 impl Layout {
@@ -48,6 +50,7 @@ impl Layout {
             Self::Transcripts => "transcripts",
             Self::Preferences => "preferences",
             Self::ImplicitPreferences => "implicit_preferences",
+            Self::Gsm8k => "gsm8k",
         }
     }
 
@@ -58,7 +61,11 @@ impl Layout {
             | Self::Transcripts
             | Self::Preferences
             | Self::ImplicitPreferences => true,
-            Self::Prompts | Self::PromptCompletion | Self::Posts | Self::QueryReference => false,
+            Self::Prompts
+            | Self::PromptCompletion
+            | Self::Posts
+            | Self::QueryReference
+            | Self::Gsm8k => false,
         }
     }
 
@@ -87,6 +94,8 @@ impl Layout {
             Self::PromptCompletion
         } else if has(&["prompt"]) {
             Self::Prompts
+        } else if has(&["question", "answer"]) {
+            Self::Gsm8k
         } else {
             return None;
         })
@@ -250,6 +259,7 @@ mod tests {
             detect(json!({"prompt": null, "chosen": [], "rejected": []})),
             Some(Layout::ImplicitPreferences)
         );
+        assert_eq!(detect(json!({"question": "a", "answer": "#### 1"})), Some(Layout::Gsm8k));
         assert_eq!(detect(json!({"text": "a"})), None);
     }
 
@@ -276,6 +286,7 @@ mod tests {
             Layout::Transcripts,
             Layout::Preferences,
             Layout::ImplicitPreferences,
+            Layout::Gsm8k,
         ] {
             assert_eq!(serde_json::to_value(layout).unwrap(), layout.name());
         }

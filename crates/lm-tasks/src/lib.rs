@@ -10,6 +10,7 @@ pub mod own;
 pub mod preferences;
 pub mod prompts;
 mod read;
+pub mod reasoning;
 mod turn;
 
 pub use dataset::{Dataset, Item, Provenance, Split, SplitRule, Splits};

@@ -1,7 +1,7 @@
 //! From rows to a data set.
 
 use crate::{
-    Dataset, Error, Item, Layout, Place, Prompt, Provenance, ReadOptions, RowError, Turns,
+    Dataset, Error, Item, Layout, Place, Provenance, ReadOptions, RowError, Turns,
     dataset::digest,
     error::{Fault, shown},
     format::Rows,
@@ -19,7 +19,13 @@ pub(crate) trait FromRow: Item + Sized {
 
     fn from_row(row: &Row, layout: Layout, options: &ReadOptions) -> Result<Self, Fault>;
 
-    fn prompt(&self) -> &Prompt;
+    /// Whether its prompt is plain text, or one turn of the user after at most a system text.
+    fn is_single_turn(&self) -> bool;
+
+    /// The error for a layout that does not fit.
+    fn misfit(file: String, found: Layout) -> Error {
+        Error::NoPairs { file, found }
+    }
 }
 
 /// Reads rows in the layout that the options or the first row name.
@@ -54,7 +60,7 @@ struct Reader<'a, T> {
 impl<T: FromRow> Reader<'_, T> {
     fn settle(&mut self, layout: Layout) -> Result<(), Error> {
         if !T::fits(layout) {
-            return Err(Error::NoPairs { file: self.counts.file.clone(), found: layout });
+            return Err(T::misfit(self.counts.file.clone(), layout));
         }
         self.layout = Some(layout);
         Ok(())
@@ -97,7 +103,7 @@ impl<T: FromRow> Reader<'_, T> {
         };
         self.settle(layout)?;
         Ok(T::from_row(row, layout, self.options).map(|item| {
-            let keep = self.options.turns == Turns::All || item.prompt().input.is_single_turn();
+            let keep = self.options.turns == Turns::All || item.is_single_turn();
             keep.then_some(item)
         }))
     }

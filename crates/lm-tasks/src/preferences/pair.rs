@@ -76,8 +76,8 @@ impl FromRow for PreferencePair {
         Ok(Self { prompt, chosen, rejected, margin: margin(row)? })
     }
 
-    fn prompt(&self) -> &Prompt {
-        &self.prompt
+    fn is_single_turn(&self) -> bool {
+        self.prompt.input.is_single_turn()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     layout::{Row, TextOrTurns, not_empty},
     preferences,
     read::{self, FromRow},
+    reasoning::gsm8k,
 };
 
 /// Something for a model to answer.
@@ -176,6 +177,12 @@ impl FromRow for Prompt {
                 let query = row.text("query")?;
                 Self { reference, ..Self::of_text(row, query, USED_OF_POSTS, options)? }
             }
+            Layout::Gsm8k => {
+                let (question, answer) = gsm8k::question_and_answer(row)?;
+                let used = &["id", "question", "answer"];
+                let prompt = Self::of_row(row, Input::Text(question), used)?;
+                Self { reference: Some(answer), ..prompt }
+            }
             Layout::Comparisons
             | Layout::Transcripts
             | Layout::Preferences
@@ -186,8 +193,8 @@ impl FromRow for Prompt {
         })
     }
 
-    fn prompt(&self) -> &Prompt {
-        self
+    fn is_single_turn(&self) -> bool {
+        self.input.is_single_turn()
     }
 }
 

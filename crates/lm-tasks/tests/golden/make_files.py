@@ -96,6 +96,15 @@ LAYOUTS = {
     "implicit_turns": [
         {"chosen": [user("Hi"), assistant("Hello!")], "rejected": [user("Hi"), assistant("What?")], "margin": 0.5},
     ],
+    "gsm8k": [
+        {"question": "One shelf holds 24 jars, a second half as many. How many jars are there?",
+         "answer": "The second shelf holds 24/2=<<24/2=12>>12 jars.\nTogether there are 24+12=<<24+12=36>>36 jars.\n#### 36",
+         "split": "train"},
+        {"question": "A hall has 50 rows of 25 seats. How many seats is that?",
+         "answer": "50*25=<<50*25=1250>>1250 seats.\n#### 1,250", "split": "train"},
+        {"question": "It is 3 degrees and becomes 7.5 degrees colder. How warm is it?",
+         "answer": "3-7.5=<<3-7.5=-4.5>>-4.5 degrees.\n#### -4.5", "split": "test"},
+    ],
 }
 COMPRESSION = ["snappy", "gzip", "lz4", "zstd", "none"]
 

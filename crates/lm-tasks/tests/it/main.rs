@@ -6,5 +6,6 @@ mod common;
 mod hostile;
 mod layouts;
 mod own;
+mod reasoning;
 mod round_trip;
 mod split;
