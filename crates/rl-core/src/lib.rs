@@ -22,6 +22,8 @@ pub mod run;
 #[cfg(feature = "torch")]
 mod scan;
 pub mod seed;
+#[cfg(feature = "torch")]
+mod slices;
 pub mod startup;
 pub mod stats;
 

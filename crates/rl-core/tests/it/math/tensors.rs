@@ -260,6 +260,40 @@ fn many_long_rows_equal_the_plain_ones() {
     }
 }
 
+/// In f32, the recursion as it is written and in that order: to the bit, wherever a row stands.
+#[test]
+fn scans_round_as_the_recursion_is_written() {
+    const GAMMA: f64 = 0.99;
+    const LAMBDA: f64 = 0.9;
+    let mut draw = Draw(Seed::new(4).rng());
+    for (batch, time) in [(1, 1), (1, 300), (8, 1024), (9, 17), (27, 1008), (3, 16)] {
+        let mut numbers = |n: usize| -> Vec<f32> {
+            draw.numbers(n, -1.0, 1.0).into_iter().map(|x| x as f32).collect()
+        };
+        let (rewards, values) = (numbers(batch * time), numbers(batch * time));
+        let expected = rewards.chunks(time).zip(values.chunks(time)).flat_map(|(r, v)| {
+            let mut advantages = vec![0.0_f32; time];
+            let mut later = 0.0;
+            for t in (0..time).rev() {
+                let delta = match v.get(t + 1) {
+                    Some(next) => r[t] + GAMMA as f32 * next - v[t],
+                    None => r[t] - v[t],
+                };
+                later = if t + 1 == time { delta } else { delta + (GAMMA * LAMBDA) as f32 * later };
+                advantages[t] = later;
+            }
+            advantages
+        });
+        let expected: Vec<u32> = expected.map(f32::to_bits).collect();
+        let shape = [batch as i64, time as i64];
+        let [rewards, values] = [rewards, values].map(|x| Tensor::from_slice(&x).view(shape));
+        let mask = Tensor::ones(shape, (Kind::Bool, Device::Cpu));
+        let found = advantages::gae(&Steps::new(&rewards, &values, &mask), GAMMA, LAMBDA).unwrap();
+        let found: Vec<f32> = Vec::try_from(found.flatten(0, -1)).unwrap();
+        assert_eq!(found.into_iter().map(f32::to_bits).collect::<Vec<_>>(), expected);
+    }
+}
+
 #[test]
 fn empty_batches_give_empty_results() {
     for shape in [[0, 3], [3, 0], [0, 0]] {
