@@ -29,7 +29,7 @@ pub use algorithm::Algorithm;
 #[cfg(feature = "torch")]
 pub use check::SelfCheck;
 #[cfg(feature = "torch")]
-pub use config::{AdaptiveKlConfig, RolloutConfig, TrainConfig};
+pub use config::{AdaptiveKlConfig, LengthLimit, RolloutConfig, TrainConfig};
 #[cfg(feature = "torch")]
 pub use error::Error;
 #[cfg(feature = "torch")]

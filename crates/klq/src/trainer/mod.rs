@@ -1,5 +1,6 @@
 //! The training loop, one batch of answers at a time; the same for every algorithm.
 
+mod cut_off;
 mod report;
 
 use std::{fs, path::Path, time::Instant};
@@ -11,6 +12,7 @@ use causal_lm::{
     tokenizer::Tokenizer,
     trainable::SavedState,
 };
+use cut_off::CutOff;
 use rand::seq::SliceRandom as _;
 pub use report::{Iteration, Report, Seconds};
 use report::{Update, Updates};
@@ -25,7 +27,7 @@ use sha2::{Digest as _, Sha256};
 use tch::{Kind, Tensor};
 
 use crate::{
-    Error, TrainConfig,
+    Algorithm, Error, LengthLimit, TrainConfig,
     algorithm::{Measured, Refresh, Targets, Tokens},
     check::SelfCheck,
     policy::{Cut, Opinion, Policy},
@@ -120,6 +122,12 @@ impl<'a> Trainer<'a> {
         self.policy.named_parameters()
     }
 
+    /// The algorithm with its settings of now.
+    fn algorithm(&self) -> Algorithm {
+        let last = self.config.iterations.saturating_sub(1).max(1);
+        self.config.algorithm.at(self.iterations as f64 / last as f64)
+    }
+
     fn cut(&self) -> Cut {
         Cut {
             pass_tokens: self.config.pass_tokens,
@@ -180,6 +188,8 @@ impl<'a> Trainer<'a> {
             .map(|(&score, rollout)| self.config.missing_end.apply(score, rollout.ended))
             .collect();
         let (examples, grid) = rollout::examples(&rollouts, &self.prompts);
+        let cut_off = (self.config.length_limit == LengthLimit::Bootstraps)
+            .then(|| CutOff::new(&rollouts, &self.prompts));
         let opinion = self.policy.measure(&examples, &grid, self.cut())?;
         let ref_log_probs = self.policy.measure_reference(&examples, &grid, self.cut())?;
         let mut measured = Measured {
@@ -188,13 +198,22 @@ impl<'a> Trainer<'a> {
             ref_log_probs,
             values: opinion.values,
             scores: rewards.clone(),
+            after: vec![0.0; rollouts.len()],
             group,
             grid,
         };
+        if let Some(cut_off) = &cut_off {
+            measured.after = cut_off.values(&self.policy, self.cut())?;
+            for (score, rollout) in measured.scores.iter_mut().zip(&rollouts) {
+                if !rollout.ended {
+                    *score = 0.0;
+                }
+            }
+        }
         let kl = measured.grid.row_sums(&measured.log_ratio());
         let entropy = measured.grid.row_sums(&opinion.entropy).iter().sum::<f64>();
         let kl_coef = self.adaptive.coef;
-        let targets = self.config.algorithm.targets(&measured, kl_coef)?;
+        let targets = self.algorithm().targets(&measured, kl_coef)?;
         let explained = if self.config.algorithm.needs_values() {
             explained(&measured, &targets)?
         } else {
@@ -204,7 +223,7 @@ impl<'a> Trainer<'a> {
         seconds.scoring = scoring.elapsed().as_secs_f64();
 
         let training = Instant::now();
-        let updates = self.epochs(&examples, &mut measured, targets, seed)?;
+        let updates = self.epochs(&examples, &mut measured, cut_off.as_ref(), targets, seed)?;
         seconds.training = training.elapsed().as_secs_f64();
 
         let check = (!self.checked).then(|| {
@@ -228,6 +247,8 @@ impl<'a> Trainer<'a> {
             grad_norm: updates.grad_norm / updates.count as f64,
             value_grad_norm: updates.value_grad_norm / updates.count as f64,
             clip_frac: updates.clip_frac(&self.config.algorithm),
+            ratio_mean: updates.ratio_mean / updates.count as f64,
+            ratio_variance: updates.ratio_variance / updates.count as f64,
             approx_kl: updates.approx_kl,
             explained_variance: explained,
             lr: self.config.lr * updates.lr_factor,
@@ -250,6 +271,7 @@ impl<'a> Trainer<'a> {
         &mut self,
         examples: &[Example],
         measured: &mut Measured,
+        cut_off: Option<&CutOff>,
         mut targets: Targets,
         seed: Seed,
     ) -> Result<Updates, Error> {
@@ -261,7 +283,10 @@ impl<'a> Trainer<'a> {
                     self.policy.measure(examples, &measured.grid, self.cut())?;
                 measured.old_log_probs = log_probs;
                 measured.values = values;
-                targets = self.config.algorithm.targets(measured, self.adaptive.coef)?;
+                if let Some(cut_off) = cut_off {
+                    measured.after = cut_off.values(&self.policy, self.cut())?;
+                }
+                targets = self.algorithm().targets(measured, self.adaptive.coef)?;
             }
             let mut order: Vec<usize> = (0..examples.len()).collect();
             order.shuffle(&mut seed.derive("epoch", epoch as u64).rng());
