@@ -19,6 +19,7 @@ use report::{Update, Updates};
 use rl_core::{
     kl::AdaptiveKl,
     losses::explained_variance,
+    monitor::{Monitor, Monitors},
     optim::{AdamW, AdamWConfig, clip_grad_norm},
     seed::Seed,
 };
@@ -57,6 +58,7 @@ pub struct Trainer<'a> {
     iterations: u64,
     checked: bool,
     fingerprint: [u8; 32],
+    monitors: Monitors<'a, Policy>,
 }
 
 impl<'a> Trainer<'a> {
@@ -94,7 +96,17 @@ impl<'a> Trainer<'a> {
             iterations: 0,
             checked: false,
             fingerprint,
+            monitors: Monitors::default(),
         })
+    }
+
+    /// Has `monitor` measure the policy after every iteration that is due; see
+    /// [`Iteration::monitored`].
+    ///
+    /// Monitors are no part of a checkpoint: a restored run goes on to the same numbers if each
+    /// depends on the step and the policy only.
+    pub fn monitor(&mut self, monitor: impl Monitor<Policy> + 'a) {
+        self.monitors.push(monitor);
     }
 
     /// Iterations done.
@@ -231,6 +243,9 @@ impl<'a> Trainer<'a> {
         });
         self.checked = true;
         self.iterations += 1;
+        let whole_s = start.elapsed().as_secs_f64();
+        let monitored = self.monitors.measure(self.iterations, &self.policy);
+        seconds.monitoring = start.elapsed().as_secs_f64() - whole_s;
         let n = rollouts.len() as f64;
         let mean = |values: &[f64]| values.iter().sum::<f64>() / n;
         let report = Report {
@@ -255,14 +270,14 @@ impl<'a> Trainer<'a> {
             updates: updates.count,
             unscored,
             sampler_gap,
-            episodes_per_s: n / start.elapsed().as_secs_f64(),
+            episodes_per_s: n / whole_s,
             seconds,
         };
         if self.config.adaptive_kl.is_some() {
             self.adaptive.update(report.kl, rollouts.len() as u64);
         }
         self.watch(report.kl);
-        Ok(Iteration { report, rollouts, rewards, check })
+        Ok(Iteration { report, monitored, rollouts, rewards, check })
     }
 
     /// Passes over a batch. Where an algorithm asks for it, targets are made anew before each but the

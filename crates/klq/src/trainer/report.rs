@@ -14,6 +14,9 @@ pub struct Seconds {
     pub scoring: f64,
     /// Forward and backward passes, and the optimizer.
     pub training: f64,
+    /// What monitors measured of the policy, in none of the others.
+    #[serde(default)]
+    pub monitoring: f64,
 }
 
 /// What one iteration saw and did. Means are over answers unless said otherwise.
@@ -64,7 +67,7 @@ pub struct Report {
     /// Difference between a token's log-probability in sampling and in scoring, root mean square, in
     /// nats.
     pub sampler_gap: f64,
-    /// Answers a second, the whole iteration.
+    /// Answers a second, the whole iteration but for its monitors.
     pub episodes_per_s: f64,
     /// Where the time went.
     pub seconds: Seconds,
@@ -75,6 +78,9 @@ pub struct Report {
 pub struct Iteration {
     /// The numbers.
     pub report: Report,
+    /// What monitors found of the policy as it is now, by name; see
+    /// [`Monitors`](rl_core::monitor::Monitors).
+    pub monitored: Vec<(String, f64)>,
     /// The answers that were trained on.
     pub rollouts: Vec<Rollout>,
     /// Their rewards.
