@@ -351,6 +351,54 @@ fn tensors_that_do_not_fit_are_refused() {
     assert!(losses::ppo_policy_dual_clip(&rewards, &rewards, &rewards, 0.2, 0.9).is_err());
 }
 
+#[test]
+fn extremes_stay_numbers() {
+    let tensor = |x: &[f32]| Tensor::from_slice(x);
+    let k3 = flat(&kl::k3(&tensor(&[-1e4, -21.0, -20.0])));
+    assert!(k3[0].is_finite() && k3[0] == k3[2] && k3[1] == k3[2], "{k3:?}");
+    let [new, old, none] = [0.0, -1e4, 0.0].map(|x| tensor(&[x]));
+    let loss = losses::ppo_policy(&new, &old, &none, 0.2).unwrap();
+    assert_eq!(flat(&loss), [0.0], "an infinite ratio times no advantage");
+    let stats = losses::ratio_stats(&new, &old, &none.eq(0.0), 0.2).unwrap();
+    assert!(stats.mean.is_finite() && stats.approx_kl.is_finite(), "{stats:?}");
+    // Three times 0.1 is not 0.3: equal rewards are equal all the same.
+    let equal = tensor(&[0.1; 6]);
+    for found in [
+        advantages::leave_one_out(&equal, 3),
+        advantages::group_centered(&equal, 3),
+        advantages::group_normalized(&equal, 3, 1e-9),
+    ] {
+        assert_eq!(flat(&found.unwrap()), [0.0; 6]);
+    }
+    let mask = equal.isfinite();
+    let explained = |returns: &Tensor| losses::explained_variance(&equal, returns, &mask).unwrap();
+    assert_eq!(explained(&equal.full_like(2.0)), None);
+    assert_eq!(explained(&tensor(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])), Some(0.0));
+}
+
+/// Logits that differ by their rounding only, and logits of 16 bits, whose numbers are f32 all the
+/// same.
+#[test]
+fn divergences_are_summed_wide_and_never_negative() {
+    let mut draw = Draw(Seed::new(5).rng());
+    let logits = Tensor::from_slice(&draw.numbers(500 * 40, -8.0, 8.0)).view([500, 40]);
+    let single = logits.to_kind(Kind::Float);
+    let near = &single + 1e-6;
+    assert!(kl::exact(&single, &near).unwrap().min().double_value(&[]) >= 0.0);
+    let half = logits.to_kind(Kind::BFloat16);
+    let other = half.flip([1]);
+    for (found, expected) in [
+        (
+            kl::exact(&half, &other),
+            kl::exact(&half.to_kind(Kind::Float), &other.to_kind(Kind::Float)),
+        ),
+        (kl::entropy(&half), kl::entropy(&half.to_kind(Kind::Float))),
+    ] {
+        let (found, expected) = (found.unwrap(), expected.unwrap());
+        assert_eq!((found.kind(), flat(&found)), (Kind::Float, flat(&expected)));
+    }
+}
+
 /// Sampled at all sizes, in f32, where rounding is coarse.
 #[test]
 fn k3_is_never_negative_in_f32() {
