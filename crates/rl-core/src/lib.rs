@@ -3,6 +3,7 @@
 #[cfg(feature = "torch")]
 pub mod advantages;
 mod check;
+pub mod contain;
 #[cfg(feature = "torch")]
 pub mod device;
 mod error;
