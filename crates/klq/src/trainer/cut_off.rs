@@ -4,6 +4,7 @@ use causal_lm::finetune::Example;
 
 use crate::{
     Error,
+    algorithm::Measured,
     grid::Grid,
     policy::{Cut, Policy},
     reward::Prompt,
@@ -13,7 +14,6 @@ use crate::{
 /// The cut-off answers of a batch, each with a token more: the state that predicts it is the one
 /// after the answer. What that token is does not matter, as nothing is predicted from it.
 pub(super) struct CutOff {
-    answers: usize,
     rows: Vec<usize>,
     examples: Vec<Example>,
     grid: Grid,
@@ -28,25 +28,26 @@ impl CutOff {
             Example::completion(&prompts[*prompt].ids, &longer)
         };
         let lengths = rows.iter().map(|&row| rollouts[row].ids.len() + 1).collect();
-        Self {
-            answers: rollouts.len(),
-            examples: rows.iter().map(of).collect(),
-            grid: Grid::new(lengths),
-            rows,
-        }
+        Self { examples: rows.iter().map(of).collect(), grid: Grid::new(lengths), rows }
     }
 
-    /// Value of the state after each answer of the batch; 0 after those that ended.
-    pub(super) fn values(&self, policy: &Policy, cut: Cut) -> Result<Vec<f64>, Error> {
-        let mut out = vec![0.0; self.answers];
+    /// Puts the value of the state after a cut-off answer, as the policy's value function has it now,
+    /// in the place of the answer's score.
+    pub(super) fn look_past(
+        &self,
+        measured: &mut Measured,
+        policy: &Policy,
+        cut: Cut,
+    ) -> Result<(), Error> {
         if self.rows.is_empty() {
-            return Ok(out);
+            return Ok(());
         }
         let values = policy.measure(&self.examples, &self.grid, cut)?.values;
         for (i, &row) in self.rows.iter().enumerate() {
             let last = self.grid.lengths()[i] - 1;
-            out[row] = values.double_value(&[i as i64, last as i64]);
+            measured.scores[row] = 0.0;
+            measured.after[row] = values.double_value(&[i as i64, last as i64]);
         }
-        Ok(out)
+        Ok(())
     }
 }

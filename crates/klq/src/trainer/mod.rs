@@ -215,12 +215,7 @@ impl<'a> Trainer<'a> {
             grid,
         };
         if let Some(cut_off) = &cut_off {
-            measured.after = cut_off.values(&self.policy, self.cut())?;
-            for (score, rollout) in measured.scores.iter_mut().zip(&rollouts) {
-                if !rollout.ended {
-                    *score = 0.0;
-                }
-            }
+            cut_off.look_past(&mut measured, &self.policy, self.cut())?;
         }
         let kl = measured.grid.row_sums(&measured.log_ratio());
         let entropy = measured.grid.row_sums(&opinion.entropy).iter().sum::<f64>();
@@ -299,7 +294,7 @@ impl<'a> Trainer<'a> {
                 measured.old_log_probs = log_probs;
                 measured.values = values;
                 if let Some(cut_off) = cut_off {
-                    measured.after = cut_off.values(&self.policy, self.cut())?;
+                    cut_off.look_past(measured, &self.policy, self.cut())?;
                 }
                 targets = self.algorithm().targets(measured, self.adaptive.coef)?;
             }
