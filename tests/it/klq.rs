@@ -12,7 +12,7 @@ pub(crate) fn settings(tiny: &Tiny) {
     tiny.write("prompts.jsonl", &(prompts.join("\n") + "\n"));
     tiny.write(
         "policy.toml",
-        "checkpoint_every = 1\n[train]\nprompts = 4\nlr = 1e-3\nepochs = 2\n\
+        "checkpoint_every = 1\nheld_out = { every = 2, prompts = 3, group = 2 }\n[train]\nprompts = 4\nlr = 1e-3\nepochs = 2\n\
          rollout = { max_new_tokens = 6 }\n[train.policy.adapter]\nrank = 2\n",
     );
 }
@@ -60,15 +60,22 @@ fn every_algorithm_leaves_what_the_guide_says() {
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0]["kl"], 0.0, "the policy begins as its reference");
         assert_eq!(lines[0]["updates"], 2);
+        assert!(lines[0].get("held_out/objective").is_none(), "due after the second");
         // What was trained is evaluated, beside where it began.
         let (model, config, adapter) =
             (tiny.arg("model"), tiny.arg("run/config.toml"), tiny.arg("run/adapter"));
-        let start = ["klq", "evaluate", "--model", &model, "--config", &config, "--json"];
+        let start =
+            ["klq", "evaluate", "--model", &model, "--config", &config, "--limit", "3", "--json"];
         let trained = [&start[..], &["--policy", &adapter]].concat();
         let [start, trained] = [&start[..], &trained]
             .map(|args| -> Value { serde_json::from_str(&succeeds(args, "")).unwrap() });
         assert_eq!(start["summary"]["kl"]["value"], 0.0);
         assert!(trained["summary"]["kl"]["value"].as_f64().unwrap() > 0.0, "{trained}");
+        // The run itself has looked at the same.
+        for name in ["objective", "score", "kl", "length"] {
+            let along_the_way = &lines[1][format!("held_out/{name}")];
+            assert_eq!(*along_the_way, trained["summary"][name]["value"], "{name}");
+        }
     }
 }
 

@@ -5,7 +5,6 @@ pub mod cache;
 pub mod chat;
 pub mod classifier;
 pub mod config;
-mod contain;
 mod error;
 pub mod finetune;
 pub mod generate;

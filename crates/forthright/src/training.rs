@@ -1,12 +1,15 @@
 //! The loop of a training run: steps, metrics and checkpoints until the end, or until the user asks
 //! to stop.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+use causal_lm::{CausalLm, Pretrained};
 use rl_core::run::RunDir;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{interrupt, progress::Progress};
+use crate::{interrupt, lm::model::Model, progress::Progress, settings::read_toml};
 
 /// A run that goes step by step.
 pub(crate) trait Training {
@@ -58,4 +61,72 @@ pub(crate) fn train(
     }
     progress.finish();
     Ok(())
+}
+
+/// Where a run of training begins: its folder, and whether it goes on with what is in there.
+#[derive(Clone, Copy)]
+pub(crate) struct Start<'a> {
+    pub(crate) out: &'a Path,
+    pub(crate) resume: bool,
+}
+
+impl Start<'_> {
+    /// The settings to begin from: the run's own if it goes on, else those of the file, if any.
+    pub(crate) fn settings<C: DeserializeOwned + Default>(
+        self,
+        file: Option<&Path>,
+    ) -> anyhow::Result<C> {
+        if !self.resume {
+            return file.map_or_else(|| Ok(C::default()), read_toml);
+        }
+        let path = self.out.join("config.toml");
+        let read = read_toml(&path);
+        if path.exists() {
+            return read;
+        }
+        read.with_context(|| format!("{} holds no run to go on with", self.out.display()))
+    }
+
+    /// A new run does not overwrite one, and checkpoints are written now and then.
+    pub(crate) fn check(self, checkpoint_every: u64) -> anyhow::Result<()> {
+        anyhow::ensure!(checkpoint_every > 0, "checkpoint_every: expected at least 1, found 0");
+        anyhow::ensure!(
+            self.resume || !self.out.join("checkpoints").exists(),
+            "{} holds a run already: give --resume, or another folder",
+            self.out.display()
+        );
+        Ok(())
+    }
+
+    /// The user has stopped the run of `forthright COMMAND`: how to go on with it.
+    pub(crate) fn stopped(self, step: u64, command: &str, model: &Model) -> anyhow::Error {
+        anyhow::anyhow!(crate::Unfinished(format!(
+            "stopped after step {step}, go on with: forthright {command} --resume --out {}{}",
+            self.out.display(),
+            model.flags()
+        )))
+    }
+
+    /// Writes what was trained of `model` into the run's folder: `adapter/` in PEFT's layout, or
+    /// `model/` in that of Hugging Face.
+    pub(crate) fn write(
+        self,
+        flags: &Model,
+        mut model: Pretrained,
+        trained: CausalLm,
+    ) -> anyhow::Result<PathBuf> {
+        if let Some(adapter) = trained.adapter() {
+            let folder = self.out.join("adapter");
+            let base = flags.path()?.display().to_string();
+            adapter.save(&folder, trained.config(), &base)?;
+            return Ok(folder);
+        }
+        let folder = self.out.join("model");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        }
+        model.lm = trained;
+        model.save(&folder)?;
+        Ok(folder)
+    }
 }

@@ -47,6 +47,21 @@ impl RolloutConfig {
     }
 }
 
+/// What the limit on an answer's length is to an answer that it cuts off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LengthLimit {
+    /// The end of the episode: the text as it stands is scored, and nothing comes after it. Every
+    /// published implementation does this, and what is trained is then what is evaluated.
+    #[default]
+    Terminates,
+    /// An accident of sampling: in place of the score, which is of a whole answer, stands the value
+    /// of the state after the last token, as for a time limit in arXiv 1712.00378. No answer goes on
+    /// from that state, so its value is what the value function makes of the states before. Needs
+    /// `missing_end = "keep"`, and costs another pass over the answers that were cut off.
+    Bootstraps,
+}
+
 /// Settings of a training run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -68,6 +83,8 @@ pub struct TrainConfig {
     pub rollout: RolloutConfig,
     /// What an answer costs that the length limit cut off.
     pub missing_end: MissingEnd,
+    /// Whether that limit is the end of an episode.
+    pub length_limit: LengthLimit,
     /// Passes over a batch.
     pub epochs: usize,
     /// Optimizer steps of an epoch.
@@ -110,6 +127,7 @@ impl Default for TrainConfig {
             group: 1,
             rollout: RolloutConfig::default(),
             missing_end: MissingEnd::default(),
+            length_limit: LengthLimit::default(),
             epochs: 4,
             minibatches: 1,
             pass_tokens: 2048,
@@ -160,6 +178,13 @@ impl TrainConfig {
             check("adaptive_kl", !klq, "none with KLQ (its τ is fixed)", "one")?;
             check("target", positive(adaptive.target), "a number above 0", adaptive.target)?;
             check("horizon", positive(adaptive.horizon), "a number above 0", adaptive.horizon)?;
+        }
+        if self.length_limit == LengthLimit::Bootstraps {
+            let name = "length_limit";
+            let values = self.algorithm.needs_values();
+            check(name, values, "terminates without a value function", "bootstraps")?;
+            let kept = self.missing_end == MissingEnd::Keep;
+            check(name, kept, "terminates unless missing_end is keep", "bootstraps")?;
         }
         let counts = [
             ("iterations", self.iterations as usize),

@@ -13,6 +13,8 @@ pub mod evaluate;
 #[cfg(feature = "torch")]
 pub mod grid;
 #[cfg(feature = "torch")]
+mod held_out;
+#[cfg(feature = "torch")]
 pub mod judge;
 pub mod oracle;
 #[cfg(feature = "torch")]
@@ -29,8 +31,10 @@ pub use algorithm::Algorithm;
 #[cfg(feature = "torch")]
 pub use check::SelfCheck;
 #[cfg(feature = "torch")]
-pub use config::{AdaptiveKlConfig, RolloutConfig, TrainConfig};
+pub use config::{AdaptiveKlConfig, LengthLimit, RolloutConfig, TrainConfig};
 #[cfg(feature = "torch")]
 pub use error::Error;
+#[cfg(feature = "torch")]
+pub use held_out::HeldOut;
 #[cfg(feature = "torch")]
 pub use trainer::{Iteration, Report, Seconds, Trainer};

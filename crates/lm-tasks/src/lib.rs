@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod contain;
 mod dataset;
 mod error;
 mod format;

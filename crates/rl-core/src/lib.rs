@@ -3,6 +3,7 @@
 #[cfg(feature = "torch")]
 pub mod advantages;
 mod check;
+pub mod contain;
 #[cfg(feature = "torch")]
 pub mod device;
 mod error;
@@ -22,6 +23,8 @@ pub mod run;
 #[cfg(feature = "torch")]
 mod scan;
 pub mod seed;
+#[cfg(feature = "torch")]
+mod slices;
 pub mod startup;
 pub mod stats;
 

@@ -116,8 +116,7 @@ pub fn mean(x: &Tensor, mask: &Tensor) -> Result<Tensor, MathError> {
 /// # Ok::<(), rl_core::MathError>(())
 /// ```
 pub fn var(x: &Tensor, mask: &Tensor) -> Result<Tensor, MathError> {
-    // What is masked goes first: NaN minus the mean would send NaN times zero back to the mean.
-    let centered = keep(&(keep(x, mask)? - mean(x, mask)?), mask)?;
+    let centered = keep(&(x - mean(x, mask)?), mask)?;
     Ok(centered.square().sum(x.kind()) / (counted(mask, 2)? - 1.0))
 }
 

@@ -31,7 +31,7 @@ impl MonitorError {
     }
 }
 
-/// Monitors that are asked together.
+/// Monitors that are asked together; what they borrow lives for `'a`.
 ///
 /// # Examples
 /// ```
@@ -61,27 +61,27 @@ impl MonitorError {
 /// assert_eq!(monitors.measure(30, &[]), []);
 /// assert_eq!(monitors.failures(), 1);
 /// ```
-pub struct Monitors<P: ?Sized> {
-    monitors: Vec<Box<dyn Monitor<P>>>,
+pub struct Monitors<'a, P: ?Sized> {
+    monitors: Vec<Box<dyn Monitor<P> + 'a>>,
     failures: u64,
 }
 
-impl<P: ?Sized> Default for Monitors<P> {
+impl<P: ?Sized> Default for Monitors<'_, P> {
     fn default() -> Self {
         Self { monitors: Vec::new(), failures: 0 }
     }
 }
 
-impl<P: ?Sized> fmt::Debug for Monitors<P> {
+impl<P: ?Sized> fmt::Debug for Monitors<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.monitors.iter().map(|monitor| monitor.name()).collect();
         f.debug_struct("Monitors").field("names", &names).field("failures", &self.failures).finish()
     }
 }
 
-impl<P: ?Sized> Monitors<P> {
+impl<'a, P: ?Sized> Monitors<'a, P> {
     /// Adds one, which is asked after those before it.
-    pub fn push(&mut self, monitor: impl Monitor<P> + 'static) {
+    pub fn push(&mut self, monitor: impl Monitor<P> + 'a) {
         self.monitors.push(Box::new(monitor));
     }
 

@@ -5,17 +5,21 @@
 //! ```
 //!
 //! A tensor operation for each step would cost microseconds where the step itself costs about a
-//! nanosecond. Rows are therefore copied out in blocks that stay in a core's cache; a and c come from
-//! loops over runs of valid steps that the compiler vectorizes; the recursion itself, whose every
-//! step waits for the last, goes through several rows at once. A masked step has a = 0 and c = 1: it
-//! hands on what it gets.
+//! nanosecond. Rows are therefore read where they are, some at a time, so that what is made of them
+//! stays in a core's cache; a and c come from loops over runs of valid steps that the compiler
+//! vectorizes; the recursion itself, whose every step waits for the last, goes through several rows at
+//! once. A masked step has a = 0 and c = 1: it hands on what it gets.
 //!
-//! One thread does it all: to start a second one, and to have it call libtorch for the first time,
-//! takes longer than half a million steps.
+//! One thread does it all: to start a second one takes as long as a hundred thousand steps.
 
-use tch::{Device, Kind, Tensor};
+use std::mem::MaybeUninit;
 
-use crate::returns::Steps;
+use tch::{Kind, Tensor};
+
+use crate::{
+    returns::Steps,
+    slices::{Number, flags, host, numbers, written},
+};
 
 /// What a and c are, for a step that nothing ends.
 ///
@@ -38,15 +42,18 @@ pub(crate) struct Rule {
 /// Rows that the recursion goes through at once: enough to hide the latency of a product and a sum.
 const LANES: usize = 8;
 
-/// Steps that are copied out at once: with their results they stay in a core's own cache, and they are
-/// fewer than the 32,768 from which libtorch would wake its other threads for a copy.
-const BLOCK: usize = 3 << 13;
+/// Numbers of one row's a, and of its c, from those of the next: enough for the row, and an odd number
+/// of cache lines. With rows of 1,024 f32, all lanes would compete for the same few places of the
+/// cache, which makes the recursion four times as slow.
+fn stride(time: usize) -> usize {
+    const LINE: usize = 16;
+    (time.div_ceil(LINE) | 1) * LINE
+}
 
 /// Scans checked steps; `traces`, if given, is like the rewards. The result carries no gradient.
 pub(crate) fn scan(steps: &Steps, traces: Option<&Tensor>, rule: Rule) -> Tensor {
     let device = steps.rewards.device();
-    let host = |tensor: &Tensor| tensor.detach().to_device(Device::Cpu).contiguous();
-    let tensors = Rows {
+    let tensors = Tensors {
         rewards: host(steps.rewards),
         values: host(steps.values),
         mask: host(steps.mask),
@@ -63,7 +70,7 @@ pub(crate) fn scan(steps: &Steps, traces: Option<&Tensor>, rule: Rule) -> Tensor
 }
 
 /// A number that is scanned.
-trait Real: tch::kind::Element + Copy + Default {
+trait Real: Number {
     const ONE: Self;
     fn new(value: f64) -> Self;
     /// `a + b · c`
@@ -98,8 +105,8 @@ macro_rules! real {
 }
 real!(f32, f64);
 
-/// `[batch, time]` each, contiguous, on the CPU.
-struct Rows {
+/// `[batch, time]` each, in host memory.
+struct Tensors {
     rewards: Tensor,
     values: Tensor,
     mask: Tensor,
@@ -109,125 +116,25 @@ struct Rows {
     traces: Option<Tensor>,
 }
 
-impl Rows {
-    /// A view of some rows.
-    fn narrow(&self, start: usize, rows: usize) -> Self {
-        let view = |tensor: &Tensor| tensor.narrow(0, start as i64, rows as i64);
-        Self {
-            rewards: view(&self.rewards),
-            values: view(&self.values),
-            mask: view(&self.mask),
-            terminated: self.terminated.as_ref().map(view),
-            truncated: self.truncated.as_ref().map(view),
-            bootstrap: self.bootstrap.as_ref().map(view),
-            traces: self.traces.as_ref().map(view),
-        }
-    }
-
+impl Tensors {
     fn scan<T: Real>(&self, rule: Rule) -> Tensor {
-        let out = self.rewards.empty_like();
-        let [batch, time] = [0, 1].map(|dim| out.size()[dim] as usize);
-        if batch * time == 0 {
-            return out;
-        }
-        let rows = (BLOCK / time).max(LANES).min(batch);
-        let mut block = Block::<T>::default();
-        for start in (0..batch).step_by(rows) {
-            let rows = rows.min(batch - start);
-            block.load(&self.narrow(start, rows), rows * time);
-            block.scan(rule, time);
-            let found = Tensor::from_slice(&block.out).view([rows as i64, time as i64]);
-            out.narrow(0, start as i64, rows as i64).copy_(&found);
-        }
-        out
-    }
-}
-
-/// Some rows copied out, and room for c and for the result.
-#[derive(Default)]
-struct Block<T> {
-    rewards: Vec<T>,
-    values: Vec<T>,
-    mask: Vec<u8>,
-    terminated: Option<Vec<u8>>,
-    truncated: Option<Vec<u8>>,
-    bootstrap: Option<Vec<T>>,
-    traces: Option<Vec<T>>,
-    carries: Vec<T>,
-    out: Vec<T>,
-}
-
-impl<T: Real> Block<T> {
-    fn load(&mut self, rows: &Rows, steps: usize) {
-        let flags = |to: &mut Vec<u8>, from: &Tensor| {
-            to.resize(steps, 0);
-            from.copy_data_u8(to, steps);
+        let size = self.rewards.size();
+        let time = size[1] as usize;
+        let rows = Rows {
+            rewards: numbers(&self.rewards),
+            values: numbers(&self.values),
+            mask: flags(&self.mask),
+            terminated: self.terminated.as_ref().map(flags),
+            truncated: self.truncated.as_ref().map(flags),
+            bootstrap: self.bootstrap.as_ref().map(numbers),
+            traces: self.traces.as_ref().map(numbers),
         };
-        let numbers = |to: &mut Vec<T>, from: &Tensor| {
-            to.resize(steps, T::ZERO);
-            from.copy_data(to, steps);
-        };
-        self.out.resize(steps, T::ZERO);
-        numbers(&mut self.rewards, &rows.rewards);
-        numbers(&mut self.values, &rows.values);
-        flags(&mut self.mask, &rows.mask);
-        for (to, from) in
-            [(&mut self.terminated, &rows.terminated), (&mut self.truncated, &rows.truncated)]
-        {
-            if let Some(from) = from {
-                flags(to.get_or_insert_default(), from);
-            }
-        }
-        for (to, from) in [(&mut self.bootstrap, &rows.bootstrap), (&mut self.traces, &rows.traces)]
-        {
-            if let Some(from) = from {
-                numbers(to.get_or_insert_default(), from);
-            }
-        }
-    }
-
-    fn scan(&mut self, rule: Rule, time: usize) {
-        let mut carries = std::mem::take(&mut self.carries);
-        let mut out = std::mem::take(&mut self.out);
-        carries.resize(LANES * time, T::ZERO);
-        for (group, part) in out.chunks_mut(LANES * time).enumerate() {
-            let lanes = part.chunks_mut(time).zip(carries.chunks_mut(time));
-            let mut gaps = [false; LANES];
-            for (lane, (a, c)) in lanes.enumerate() {
-                gaps[lane] = self.row(group * LANES + lane, time).prepare(rule, a, c);
-            }
-            if rule.carry != 0.0 {
-                recur(part, &carries, time);
-            }
-            for (lane, a) in part.chunks_mut(time).enumerate() {
-                if gaps[lane] {
-                    let mask = &self.row(group * LANES + lane, time).mask[..a.len()];
-                    for (x, &valid) in a.iter_mut().zip(mask) {
-                        *x = if valid == 0 { T::ZERO } else { *x };
-                    }
-                }
-            }
-        }
-        self.carries = carries;
-        self.out = out;
-    }
-
-    fn row(&self, row: usize, time: usize) -> Row<'_, T> {
-        let at = row * time..(row + 1) * time;
-        Row {
-            rewards: &self.rewards[at.clone()],
-            values: &self.values[at.clone()],
-            mask: &self.mask[at.clone()],
-            terminated: self.terminated.as_ref().map(|flags| &flags[at.clone()]),
-            truncated: self.truncated.as_ref().map(|flags| &flags[at.clone()]),
-            bootstrap: self.bootstrap.as_ref().map(|values| &values[at.clone()]),
-            traces: self.traces.as_ref().map(|values| &values[at.clone()]),
-        }
+        written::<T>(&size, |out| rows.scan(rule, time, out))
     }
 }
 
-/// One row, each slice `[time]`.
-struct Row<'a, T> {
+/// Rows one after the other, or one: each slice `[rows · time]`.
+struct Rows<'a, T> {
     rewards: &'a [T],
     values: &'a [T],
     mask: &'a [u8],
@@ -237,7 +144,47 @@ struct Row<'a, T> {
     traces: Option<&'a [T]>,
 }
 
-impl<T: Real> Row<'_, T> {
+impl<T: Real> Rows<'_, T> {
+    /// Writes the results of all rows, of which there is at least one.
+    fn scan(&self, rule: Rule, time: usize, out: &mut [MaybeUninit<T>]) {
+        let stride = stride(time);
+        let (mut a, mut c) = (vec![T::ZERO; LANES * stride], vec![T::ZERO; LANES * stride]);
+        for (group, out) in out.chunks_mut(LANES * time).enumerate() {
+            let row = |lane| self.row(group * LANES + lane, time);
+            let mut gaps = [false; LANES];
+            let lanes = a.chunks_exact_mut(stride).zip(c.chunks_exact_mut(stride));
+            for (lane, (a, c)) in lanes.enumerate().take(out.len() / time) {
+                gaps[lane] = row(lane).prepare(rule, &mut a[..time], &mut c[..time]);
+            }
+            if rule.carry != 0.0 {
+                recur(&mut a, &c, time);
+            }
+            let lanes = out.chunks_exact_mut(time).zip(a.chunks_exact_mut(stride));
+            for (lane, (out, x)) in lanes.enumerate() {
+                let x = &mut x[..time];
+                if gaps[lane] {
+                    for (x, &valid) in x.iter_mut().zip(row(lane).mask) {
+                        *x = if valid == 0 { T::ZERO } else { *x };
+                    }
+                }
+                out.write_copy_of_slice(x);
+            }
+        }
+    }
+
+    fn row(&self, row: usize, time: usize) -> Self {
+        let at = row * time..(row + 1) * time;
+        Self {
+            rewards: &self.rewards[at.clone()],
+            values: &self.values[at.clone()],
+            mask: &self.mask[at.clone()],
+            terminated: self.terminated.map(|flags| &flags[at.clone()]),
+            truncated: self.truncated.map(|flags| &flags[at.clone()]),
+            bootstrap: self.bootstrap.map(|values| &values[at.clone()]),
+            traces: self.traces.map(|values| &values[at.clone()]),
+        }
+    }
+
     /// Fills a and c, and says whether some steps are masked.
     fn prepare(&self, rule: Rule, a: &mut [T], c: &mut [T]) -> bool {
         let [next, carry] = [rule.next, rule.carry].map(T::new);
@@ -345,27 +292,19 @@ fn skip(bytes: &[u8], start: usize, byte: u8) -> usize {
     bytes[at..].iter().position(|&b| b != byte).map_or(bytes.len(), |more| at + more)
 }
 
-/// `x_t ← x_t + c_t x_{t+1}` from the last step to the first, in each row.
+/// `x_t ← x_t + c_t x_{t+1}` from the last step to the first, in each lane: while one waits for its
+/// last step, the others go on. Lanes without a row hold what an earlier row left, to no effect.
 fn recur<T: Real>(x: &mut [T], c: &[T], time: usize) {
-    if x.len() == LANES * time {
-        let mut x = x.chunks_exact_mut(time);
-        let mut c = c.chunks_exact(time);
-        let mut lanes: [(&mut [T], &[T]); LANES] =
-            std::array::from_fn(|_| (x.next().unwrap_or_default(), c.next().unwrap_or_default()));
-        let mut carried = [T::ZERO; LANES];
-        for t in (0..time).rev() {
-            for ((x, c), carried) in lanes.iter_mut().zip(&mut carried) {
-                *carried = x[t].plus(c[t], *carried);
-                x[t] = *carried;
-            }
-        }
-        return;
-    }
-    for (x, c) in x.chunks_exact_mut(time).zip(c.chunks_exact(time)) {
-        let mut carried = T::ZERO;
-        for (x, &c) in x.iter_mut().zip(c).rev() {
-            carried = x.plus(c, carried);
-            *x = carried;
+    let stride = stride(time);
+    let (mut x, mut c) = (x.chunks_exact_mut(stride), c.chunks_exact(stride));
+    let mut lanes: [(&mut [T], &[T]); LANES] = std::array::from_fn(|_| {
+        (&mut x.next().unwrap_or_default()[..time], &c.next().unwrap_or_default()[..time])
+    });
+    let mut carried = [T::ZERO; LANES];
+    for t in (0..time).rev() {
+        for ((x, c), carried) in lanes.iter_mut().zip(&mut carried) {
+            *carried = x[t].plus(c[t], *carried);
+            x[t] = *carried;
         }
     }
 }

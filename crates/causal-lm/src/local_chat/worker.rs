@@ -7,14 +7,13 @@ use std::{
 };
 
 use chat_model::{Digest, Error as ChatError, Response, StopReason, Usage};
-use rl_core::seed::Seed;
+use rl_core::{contain::contain, seed::Seed};
 use tokio::sync::oneshot;
 
 use super::{Job, LocalChatConfig, plan::Plan};
 use crate::{
     CausalLm, Error,
     chat::ChatTemplate,
-    contain::contain,
     generate::{
         Completion, Finish, Flow, GenerateConfig, NewToken, Request, StopStrings, generate,
     },

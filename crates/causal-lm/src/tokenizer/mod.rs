@@ -5,7 +5,9 @@ mod gguf;
 
 use std::path::Path;
 
-use crate::{Error, contain::contain, gguf::Gguf};
+use rl_core::contain::contain;
+
+use crate::{Error, gguf::Gguf};
 
 /// A tokenizer, read from `tokenizer.json` or built from GGUF metadata.
 #[derive(Debug, Clone)]

@@ -1,22 +1,24 @@
 //! `forthright klq train`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
 
-use anyhow::Context as _;
 use causal_lm::Pretrained;
 use clap::{Args, ValueEnum};
-use klq::{Algorithm, Iteration, Seconds, TrainConfig, Trainer, reward::Reward};
+use klq::{Algorithm, HeldOut, Iteration, Seconds, TrainConfig, Trainer, reward::Reward};
 use lm_tasks::Split;
 use rl_core::{device, run::LineWriter};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::task::TaskConfig;
+use super::{evaluate::settings, task::TaskConfig};
 use crate::{
     lm::model::{Dtype, Model},
     session::Session,
     terminal::{note, print},
-    training::{self, Checkpoints, Training},
+    training::{self, Checkpoints, Start, Training},
 };
 
 /// Answers of an iteration that are kept as samples.
@@ -103,6 +105,8 @@ pub(crate) struct Config {
     pub(crate) checkpoint_every: u64,
     /// Checkpoints that stay.
     pub(crate) keep_checkpoints: usize,
+    /// The evaluation on held-out prompts along the way, `held_out/…` in the metrics.
+    pub(crate) held_out: HeldOutConfig,
     /// What is answered, and what answers are worth.
     pub(crate) task: TaskConfig,
     /// The training itself.
@@ -114,51 +118,57 @@ impl Default for Config {
         Self {
             checkpoint_every: 10,
             keep_checkpoints: 2,
+            held_out: HeldOutConfig::default(),
             task: TaskConfig::default(),
             train: TrainConfig::default(),
         }
     }
 }
 
+/// When and on what a policy is evaluated while it is trained.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct HeldOutConfig {
+    /// Iterations from one evaluation to the next; 0 for none.
+    pub(crate) every: u64,
+    /// Prompts at most, the first of those that are held out.
+    pub(crate) prompts: usize,
+    /// Answers to each.
+    pub(crate) group: usize,
+}
+
+impl Default for HeldOutConfig {
+    /// About a fortieth of a run's time.
+    fn default() -> Self {
+        Self { every: 10, prompts: 32, group: 1 }
+    }
+}
+
+impl HeldOutConfig {
+    fn validate(&self) -> anyhow::Result<()> {
+        for (name, found, least) in [("prompts", self.prompts, 2), ("group", self.group, 1)] {
+            anyhow::ensure!(
+                self.every == 0 || found >= least,
+                "held_out.{name}: expected at least {least}, found {found}"
+            );
+        }
+        Ok(())
+    }
+}
+
 impl Train {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let config = self.resolve()?;
-        anyhow::ensure!(
-            config.checkpoint_every > 0,
-            "checkpoint_every: expected at least 1, found 0"
-        );
-        if !self.resume && self.out.join("checkpoints").exists() {
-            anyhow::bail!(
-                "{} holds a run already: give --resume, or another folder",
-                self.out.display()
-            );
-        }
-        let mut model = self.model.load(Dtype::Bf16)?;
+        self.start().check(config.checkpoint_every)?;
+        config.held_out.validate()?;
+        let model = self.model.load(Dtype::Bf16)?;
         let device = device::name(model.lm.device());
         let session = Session::open(&self.out, &config, config.train.seed, &device)?;
         let trained = train(&model, &config, &session, self.resume)?;
         if !trained.done {
-            anyhow::bail!(crate::Unfinished(format!(
-                "stopped after step {}, go on with: forthright klq train --resume --out {}{}",
-                trained.steps,
-                self.out.display(),
-                self.model.flags()
-            )));
+            return Err(self.start().stopped(trained.steps, "klq train", &self.model));
         }
-        let written = if let Some(adapter) = trained.lm.adapter() {
-            let folder = self.out.join("adapter");
-            let base = self.model.path()?.display().to_string();
-            adapter.save(&folder, trained.lm.config(), &base)?;
-            folder
-        } else {
-            let folder = self.out.join("model");
-            if folder.exists() {
-                std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
-            }
-            model.lm = trained.lm;
-            model.save(&folder)?;
-            folder
-        };
+        let written = self.start().write(&self.model, model, trained.lm)?;
         session.end()?;
         if self.json {
             print(json!({ "version": 1, "steps": trained.steps, "written": written }))
@@ -167,22 +177,12 @@ impl Train {
         }
     }
 
+    fn start(&self) -> Start<'_> {
+        Start { out: &self.out, resume: self.resume }
+    }
+
     fn resolve(&self) -> anyhow::Result<Config> {
-        let path =
-            if self.resume { Some(self.out.join("config.toml")) } else { self.config.clone() };
-        let mut config = match &path {
-            None => Config::default(),
-            Some(path) => {
-                let read = read_config(path);
-                if self.resume && !path.exists() {
-                    read.with_context(|| {
-                        format!("{} holds no run to go on with", self.out.display())
-                    })?
-                } else {
-                    read?
-                }
-            }
-        };
+        let mut config: Config = self.start().settings(self.config.as_deref())?;
         if self.resume {
             return Ok(config);
         }
@@ -228,6 +228,9 @@ pub(crate) fn train(
 ) -> anyhow::Result<Trained> {
     let prompts = config.task.prompts(model, Split::Train)?;
     let mut trainer = Trainer::new(&model.lm, &model.tokenizer, prompts, &config.train)?;
+    if let Some(held_out) = held_out(model, config)? {
+        trainer.monitor(held_out);
+    }
     if resume {
         match session.dir.latest_checkpoint()? {
             Some(checkpoint) => trainer.restore(&checkpoint.path)?,
@@ -255,6 +258,24 @@ pub(crate) fn train(
     })
 }
 
+/// The evaluation along the way, if there is to be one and there are prompts for it.
+fn held_out<'a>(model: &'a Pretrained, config: &Config) -> anyhow::Result<Option<HeldOut<'a>>> {
+    let HeldOutConfig { every, prompts: most, group } = config.held_out;
+    if every == 0 {
+        return Ok(None);
+    }
+    let mut prompts = config.task.prompts(model, Split::Evaluation)?;
+    if prompts.len() < 2 {
+        let found = prompts.len();
+        note(format_args!("{found} held-out prompts: no evaluation along the way, it takes two"));
+        return Ok(None);
+    }
+    prompts.truncate(most);
+    let reward = config.task.reward(model)?;
+    let settings = settings(config, group, config.train.seed);
+    Ok(Some(HeldOut::new(every, &model.tokenizer, prompts, reward, settings)?))
+}
+
 struct Run<'a> {
     trainer: Trainer<'a>,
     reward: Box<dyn Reward + 'a>,
@@ -274,7 +295,7 @@ impl Training for Run<'_> {
     }
 
     fn step(&mut self) -> anyhow::Result<(Value, String)> {
-        let Iteration { report, rollouts, rewards, check } =
+        let Iteration { report, monitored, rollouts, rewards, check } =
             self.trainer.iterate(self.reward.as_mut())?;
         if let Some(check) = check {
             note(&check);
@@ -287,7 +308,7 @@ impl Training for Run<'_> {
                 "reward": reward, "ended": rollout.ended,
             }))?;
         }
-        let message = format!(
+        let mut message = format!(
             "score {:.3}  kl {:.2}  objective {:.3}  entropy {:.2}  length {:.0}  ended {:.0} %",
             report.score,
             report.kl,
@@ -296,7 +317,10 @@ impl Training for Run<'_> {
             report.length,
             100.0 * report.eos_rate
         );
-        let [metrics, timing] = metrics(&report)?;
+        if let Some((_, objective)) = monitored.iter().find(|(n, _)| n == "held_out/objective") {
+            let _ = write!(message, "  held-out objective {objective:.3}");
+        }
+        let [metrics, timing] = metrics(&report, &monitored)?;
         self.timing.push(&timing)?;
         Ok((metrics, message))
     }
@@ -312,16 +336,18 @@ impl Training for Run<'_> {
 }
 
 /// The report as two flat objects: what the run is a function of, and how long it took.
-fn metrics(report: &klq::Report) -> anyhow::Result<[Value; 2]> {
+fn metrics(report: &klq::Report, monitored: &[(String, f64)]) -> anyhow::Result<[Value; 2]> {
     let mut out = serde_json::to_value(report)?;
     if let Some(fields) = out.as_object_mut() {
         fields.shift_remove("seconds");
         fields.shift_remove("episodes_per_s");
+        fields.extend(monitored.iter().map(|(name, x)| (name.clone(), json!(x))));
     }
-    let Seconds { generation, scoring, training } = report.seconds;
+    let Seconds { generation, scoring, training, monitoring } = report.seconds;
     let timing = json!({
         "step": report.step, "generation_s": generation, "scoring_s": scoring,
-        "training_s": training, "episodes_per_s": report.episodes_per_s,
+        "training_s": training, "monitoring_s": monitoring,
+        "episodes_per_s": report.episodes_per_s,
     });
     Ok([out, timing])
 }

@@ -19,9 +19,8 @@ use super::{
 };
 use crate::{
     session::Session,
-    settings::read_toml,
     terminal::{note, print},
-    training::{Checkpoints, Training, train},
+    training::{Checkpoints, Start, Training, train},
 };
 
 /// Train on examples: an adapter, or all weights
@@ -116,17 +115,8 @@ struct Line {
 impl Finetune {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let config = self.resolve()?;
-        anyhow::ensure!(
-            config.checkpoint_every > 0,
-            "checkpoint_every: expected at least 1, found 0"
-        );
-        if !self.resume && self.out.join("checkpoints").exists() {
-            anyhow::bail!(
-                "{} holds a run already: give --resume, or another folder",
-                self.out.display()
-            );
-        }
-        let mut model = self.model.load(Dtype::Bf16)?;
+        self.start().check(config.checkpoint_every)?;
+        let model = self.model.load(Dtype::Bf16)?;
         let examples = read_examples(&model, &config.data)?;
         let held_out = config.eval.as_ref().map(|path| read_examples(&model, path)).transpose()?;
         let mut trainer = Trainer::new(&model.lm, examples, &config.finetune)
@@ -154,29 +144,11 @@ impl Finetune {
         let (every, keep) = (config.checkpoint_every, config.keep_checkpoints);
         train(&mut trainer, dir, Checkpoints { every, keep })?;
         if !trainer.is_done() {
-            anyhow::bail!(crate::Unfinished(format!(
-                "stopped after step {}, go on with: forthright lm finetune --resume --out {}{}",
-                trainer.steps(),
-                self.out.display(),
-                self.model.flags()
-            )));
+            return Err(self.start().stopped(trainer.steps(), "lm finetune", &self.model));
         }
         let trained = trainer.model();
         let after = eval(&trained)?;
-        let written = if let Some(adapter) = trained.adapter() {
-            let folder = self.out.join("adapter");
-            let base = self.model.path()?.display().to_string();
-            adapter.save(&folder, trained.config(), &base)?;
-            folder
-        } else {
-            let folder = self.out.join("model");
-            if folder.exists() {
-                std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
-            }
-            model.lm = trained;
-            model.save(&folder)?;
-            folder
-        };
+        let written = self.start().write(&self.model, model, trained)?;
         session.end()?;
         if self.json {
             let document = json!({
@@ -194,22 +166,12 @@ impl Finetune {
         }
     }
 
+    fn start(&self) -> Start<'_> {
+        Start { out: &self.out, resume: self.resume }
+    }
+
     fn resolve(&self) -> anyhow::Result<Config> {
-        let path =
-            if self.resume { Some(self.out.join("config.toml")) } else { self.config.clone() };
-        let mut config = match &path {
-            None => Config::default(),
-            Some(path) => {
-                let read = read_toml(path);
-                if self.resume && !path.exists() {
-                    read.with_context(|| {
-                        format!("{} holds no run to go on with", self.out.display())
-                    })?
-                } else {
-                    read?
-                }
-            }
-        };
+        let mut config: Config = self.start().settings(self.config.as_deref())?;
         if self.resume {
             return Ok(config);
         }

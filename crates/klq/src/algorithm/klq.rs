@@ -29,6 +29,8 @@ pub struct KlqConfig {
     pub gamma: f64,
     /// Trace decay λ, in [0, 1].
     pub gae_lambda: f64,
+    /// λ at the last iteration, which it goes to on a straight line; none keeps it.
+    pub final_gae_lambda: Option<f64>,
     /// Conservative step α, in (0, 1]: corresponds to a penalty `τ(1−α)/α` on the KL from the old
     /// policy in PPO (18).
     pub alpha: f64,
@@ -59,7 +61,7 @@ pub enum Huber {
     Beyond(f64),
 }
 
-/// Clipping: the larger of the losses with and without counts, as in PPO's value loss.
+/// Clipping: the largest of the losses with and without counts, as in PPO's value loss.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KlqClip {
@@ -70,6 +72,25 @@ pub enum KlqClip {
     Q(f64),
     /// `log π_θ/π_ref` within this distance of the old one, in nats.
     LogRatio(f64),
+    /// Both.
+    Both {
+        /// As in [`KlqClip::Q`].
+        q: f64,
+        /// As in [`KlqClip::LogRatio`].
+        log_ratio: f64,
+    },
+}
+
+impl KlqClip {
+    /// The distances of `Q_θ` and of the log-ratio.
+    fn distances(self) -> [Option<f64>; 2] {
+        match self {
+            Self::Off => [None, None],
+            Self::Q(q) => [Some(q), None],
+            Self::LogRatio(log_ratio) => [None, Some(log_ratio)],
+            Self::Both { q, log_ratio } => [Some(q), Some(log_ratio)],
+        }
+    }
 }
 
 /// When targets are made anew.
@@ -93,6 +114,7 @@ impl Default for KlqConfig {
         Self {
             gamma: 1.0,
             gae_lambda: 0.95,
+            final_gae_lambda: None,
             alpha: 1.0,
             whiten: false,
             scale_targets: false,
@@ -106,7 +128,7 @@ impl Default for KlqConfig {
 
 impl KlqConfig {
     pub(super) fn validate(&self) -> Result<(), Error> {
-        check_shares(self.gamma, self.gae_lambda)?;
+        check_shares(self.gamma, self.gae_lambda, self.final_gae_lambda)?;
         let alpha = self.alpha > 0.0 && self.alpha <= 1.0;
         check("alpha", alpha, "a number in (0, 1]", self.alpha)?;
         check(
@@ -118,8 +140,8 @@ impl KlqConfig {
         if let Huber::Beyond(delta) = self.huber {
             check_clip("huber", Some(delta))?;
         }
-        if let KlqClip::Q(clip) | KlqClip::LogRatio(clip) = self.clip {
-            check_clip("clip", Some(clip))?;
+        for distance in self.clip.distances() {
+            check_clip("clip", distance)?;
         }
         if let Refresh::EachEpoch { retrace_clip } = self.refresh {
             check_clip("retrace_clip", Some(retrace_clip))?;
@@ -135,7 +157,9 @@ impl KlqConfig {
         let mask = measured.grid.mask();
         let log_ratio = measured.log_ratio();
         let rewards = measured.grid.at_end(&measured.scores) - &log_ratio * kl_coef;
-        let steps = Steps::new(&rewards, &measured.values, &mask);
+        let after = measured.grid.at_end(&measured.after);
+        let steps =
+            Steps { bootstrap: Some(&after), ..Steps::new(&rewards, &measured.values, &mask) };
         let mut delta = match self.refresh {
             Refresh::Never => gae(&steps, self.gamma, self.gae_lambda)?,
             Refresh::EachEpoch { retrace_clip } => {
@@ -162,22 +186,17 @@ impl KlqConfig {
         let log_ratio = log_probs - &tokens.ref_log_probs;
         let old_log_ratio = &tokens.old_log_probs - &tokens.ref_log_probs;
         let q = &log_ratio * kl_coef + values;
-        let plain = self.penalty(&(&q - &tokens.returns));
-        let near = match self.clip {
-            KlqClip::Off => None,
-            KlqClip::Q(clip) => {
-                let old = &old_log_ratio * kl_coef + &tokens.old_values;
-                Some(&old + (&q - &old).clamp(-clip, clip))
-            }
-            KlqClip::LogRatio(clip) => {
-                let near = &old_log_ratio + (&log_ratio - &old_log_ratio).clamp(-clip, clip);
-                Some(near * kl_coef + values)
-            }
-        };
-        let loss = match near {
-            None => plain,
-            Some(near) => plain.maximum(&self.penalty(&(near - &tokens.returns))),
-        };
+        let mut loss = self.penalty(&(&q - &tokens.returns));
+        let [of_q, of_log_ratio] = self.clip.distances();
+        if let Some(clip) = of_q {
+            let old = &old_log_ratio * kl_coef + &tokens.old_values;
+            let near = &old + (&q - &old).clamp(-clip, clip);
+            loss = loss.maximum(&self.penalty(&(near - &tokens.returns)));
+        }
+        if let Some(clip) = of_log_ratio {
+            let near = &old_log_ratio + (&log_ratio - &old_log_ratio).clamp(-clip, clip);
+            loss = loss.maximum(&self.penalty(&(near * kl_coef + values - &tokens.returns)));
+        }
         if self.policy_gradient_scale { loss / (self.alpha * kl_coef) } else { loss }
     }
 

@@ -57,6 +57,8 @@ pub struct Measured {
     pub values: Tensor,
     /// Final reward of each answer, missing end and all, `[batch]`.
     pub scores: Vec<f64>,
+    /// Value of the state after each answer, `[batch]`: 0 where the episode is over.
+    pub after: Vec<f64>,
     /// Answers of one prompt stand side by side, this many.
     pub group: usize,
 }
@@ -171,6 +173,23 @@ impl Algorithm {
         }
     }
 
+    /// With the settings of a moment of the run: `progress` goes from 0, its first iteration, to 1, its
+    /// last.
+    #[must_use]
+    pub fn at(&self, progress: f64) -> Self {
+        let mut now = self.clone();
+        match &mut now {
+            Self::Klq(KlqConfig { gae_lambda, final_gae_lambda, .. })
+            | Self::Ppo(PpoConfig { gae_lambda, final_gae_lambda, .. }) => {
+                if let Some(last) = *final_gae_lambda {
+                    *gae_lambda += (last - *gae_lambda) * progress;
+                }
+            }
+            Self::Rloo(_) | Self::Grpo(_) => {}
+        }
+        now
+    }
+
     /// Checks the settings.
     ///
     /// # Errors
@@ -232,10 +251,11 @@ pub(crate) fn check(
 }
 
 /// Discount and trace decay, which must lie in [0, 1].
-fn check_shares(gamma: f64, gae_lambda: f64) -> Result<(), Error> {
-    let share = |x: f64| (0.0..=1.0).contains(&x);
-    check("gamma", share(gamma), "a number in [0, 1]", gamma)?;
-    check("gae_lambda", share(gae_lambda), "a number in [0, 1]", gae_lambda)
+fn check_shares(gamma: f64, gae_lambda: f64, final_gae_lambda: Option<f64>) -> Result<(), Error> {
+    let share = |name, x: f64| check(name, (0.0..=1.0).contains(&x), "a number in [0, 1]", x);
+    share("gamma", gamma)?;
+    share("gae_lambda", gae_lambda)?;
+    final_gae_lambda.map_or(Ok(()), |x| share("final_gae_lambda", x))
 }
 
 fn check_clip(name: &'static str, clip: Option<f64>) -> Result<(), Error> {

@@ -23,6 +23,8 @@ pub struct PpoConfig {
     pub gamma: f64,
     /// Trace decay λ, in [0, 1].
     pub gae_lambda: f64,
+    /// λ at the last iteration, which it goes to on a straight line; none keeps it.
+    pub final_gae_lambda: Option<f64>,
     /// Probability ratios beyond `1 ± clip_coef` teach nothing more.
     pub clip_coef: f64,
     /// Cap on the ratio's loss where the advantage is negative (arXiv 1912.09729), above 1.
@@ -46,6 +48,7 @@ impl Default for PpoConfig {
         Self {
             gamma: 1.0,
             gae_lambda: 0.95,
+            final_gae_lambda: None,
             clip_coef: 0.2,
             dual_clip: None,
             value_clip: Some(0.2),
@@ -59,7 +62,7 @@ impl Default for PpoConfig {
 
 impl PpoConfig {
     pub(super) fn validate(&self) -> Result<(), Error> {
-        check_shares(self.gamma, self.gae_lambda)?;
+        check_shares(self.gamma, self.gae_lambda, self.final_gae_lambda)?;
         check_clip("clip_coef", Some(self.clip_coef))?;
         check_clip("value_clip", self.value_clip)?;
         check_clip("target_kl", self.target_kl)?;
@@ -79,7 +82,9 @@ impl PpoConfig {
         if self.whiten_rewards {
             rewards = masked::whiten(&rewards, &mask, Mean::Keep, WHITEN_EPS)?;
         }
-        let steps = Steps::new(&rewards, &measured.values, &mask);
+        let after = measured.grid.at_end(&measured.after);
+        let steps =
+            Steps { bootstrap: Some(&after), ..Steps::new(&rewards, &measured.values, &mask) };
         let advantages = gae(&steps, self.gamma, self.gae_lambda)?;
         let returns = &advantages + &measured.values;
         let advantages = if self.whiten_advantages {

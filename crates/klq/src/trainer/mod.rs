@@ -1,5 +1,6 @@
 //! The training loop, one batch of answers at a time; the same for every algorithm.
 
+mod cut_off;
 mod report;
 
 use std::{fs, path::Path, time::Instant};
@@ -11,12 +12,14 @@ use causal_lm::{
     tokenizer::Tokenizer,
     trainable::SavedState,
 };
+use cut_off::CutOff;
 use rand::seq::SliceRandom as _;
 pub use report::{Iteration, Report, Seconds};
 use report::{Update, Updates};
 use rl_core::{
     kl::AdaptiveKl,
     losses::explained_variance,
+    monitor::{Monitor, Monitors},
     optim::{AdamW, AdamWConfig, clip_grad_norm},
     seed::Seed,
 };
@@ -25,7 +28,7 @@ use sha2::{Digest as _, Sha256};
 use tch::{Kind, Tensor};
 
 use crate::{
-    Error, TrainConfig,
+    Algorithm, Error, LengthLimit, TrainConfig,
     algorithm::{Measured, Refresh, Targets, Tokens},
     check::SelfCheck,
     policy::{Cut, Kept, Opinion, PACKING, Pass, Policy},
@@ -55,6 +58,7 @@ pub struct Trainer<'a> {
     iterations: u64,
     checked: bool,
     fingerprint: [u8; 32],
+    monitors: Monitors<'a, Policy>,
 }
 
 impl<'a> Trainer<'a> {
@@ -92,7 +96,17 @@ impl<'a> Trainer<'a> {
             iterations: 0,
             checked: false,
             fingerprint,
+            monitors: Monitors::default(),
         })
+    }
+
+    /// Has `monitor` measure the policy after every iteration that is due; see
+    /// [`Iteration::monitored`].
+    ///
+    /// Monitors are no part of a checkpoint: a restored run goes on to the same numbers if each
+    /// depends on the step and the policy only.
+    pub fn monitor(&mut self, monitor: impl Monitor<Policy> + 'a) {
+        self.monitors.push(monitor);
     }
 
     /// Iterations done.
@@ -118,6 +132,12 @@ impl<'a> Trainer<'a> {
     /// All that is trained, by name: `policy.*`, `value.*`.
     pub fn parameters(&self) -> Vec<(String, Tensor)> {
         self.policy.named_parameters()
+    }
+
+    /// The algorithm with its settings of now.
+    fn algorithm(&self) -> Algorithm {
+        let last = self.config.iterations.saturating_sub(1).max(1);
+        self.config.algorithm.at(self.iterations as f64 / last as f64)
     }
 
     fn cut(&self) -> Cut {
@@ -180,6 +200,8 @@ impl<'a> Trainer<'a> {
             .map(|(&score, rollout)| self.config.missing_end.apply(score, rollout.ended))
             .collect();
         let (examples, grid) = rollout::examples(&rollouts, &self.prompts);
+        let cut_off = (self.config.length_limit == LengthLimit::Bootstraps)
+            .then(|| CutOff::new(&rollouts, &self.prompts));
         let (opinion, first) = if self.config.minibatches == 1 {
             self.policy.measure_and_keep(&examples, &grid, self.cut())?
         } else {
@@ -192,13 +214,17 @@ impl<'a> Trainer<'a> {
             ref_log_probs,
             values: opinion.values,
             scores: rewards.clone(),
+            after: vec![0.0; rollouts.len()],
             group,
             grid,
         };
+        if let Some(cut_off) = &cut_off {
+            cut_off.look_past(&mut measured, &self.policy, self.cut())?;
+        }
         let kl = measured.grid.row_sums(&measured.log_ratio());
         let entropy = measured.grid.row_sums(&opinion.entropy).iter().sum::<f64>();
         let kl_coef = self.adaptive.coef;
-        let targets = self.config.algorithm.targets(&measured, kl_coef)?;
+        let targets = self.algorithm().targets(&measured, kl_coef)?;
         let explained = if self.config.algorithm.needs_values() {
             explained(&measured, &targets)?
         } else {
@@ -208,7 +234,8 @@ impl<'a> Trainer<'a> {
         seconds.scoring = scoring.elapsed().as_secs_f64();
 
         let training = Instant::now();
-        let updates = self.epochs(&examples, &mut measured, targets, first, seed)?;
+        let updates =
+            self.epochs(&examples, &mut measured, cut_off.as_ref(), targets, first, seed)?;
         seconds.training = training.elapsed().as_secs_f64();
 
         let check = (!self.checked).then(|| {
@@ -216,6 +243,9 @@ impl<'a> Trainer<'a> {
         });
         self.checked = true;
         self.iterations += 1;
+        let whole_s = start.elapsed().as_secs_f64();
+        let monitored = self.monitors.measure(self.iterations, &self.policy);
+        seconds.monitoring = start.elapsed().as_secs_f64() - whole_s;
         let n = rollouts.len() as f64;
         let mean = |values: &[f64]| values.iter().sum::<f64>() / n;
         let report = Report {
@@ -232,20 +262,22 @@ impl<'a> Trainer<'a> {
             grad_norm: updates.grad_norm / updates.count as f64,
             value_grad_norm: updates.value_grad_norm / updates.count as f64,
             clip_frac: updates.clip_frac(&self.config.algorithm),
+            ratio_mean: updates.ratio_mean / updates.count as f64,
+            ratio_variance: updates.ratio_variance / updates.count as f64,
             approx_kl: updates.approx_kl,
             explained_variance: explained,
             lr: self.config.lr * updates.lr_factor,
             updates: updates.count,
             unscored,
             sampler_gap,
-            episodes_per_s: n / start.elapsed().as_secs_f64(),
+            episodes_per_s: n / whole_s,
             seconds,
         };
         if self.config.adaptive_kl.is_some() {
             self.adaptive.update(report.kl, rollouts.len() as u64);
         }
         self.watch(report.kl);
-        Ok(Iteration { report, rollouts, rewards, check })
+        Ok(Iteration { report, monitored, rollouts, rewards, check })
     }
 
     /// Passes over a batch. Where an algorithm asks for it, targets are made anew before each but the
@@ -254,6 +286,7 @@ impl<'a> Trainer<'a> {
         &mut self,
         examples: &[Example],
         measured: &mut Measured,
+        cut_off: Option<&CutOff>,
         mut targets: Targets,
         mut first: Option<Kept>,
         seed: Seed,
@@ -266,7 +299,10 @@ impl<'a> Trainer<'a> {
                     self.policy.measure(examples, &measured.grid, self.cut())?;
                 measured.old_log_probs = log_probs;
                 measured.values = values;
-                targets = self.config.algorithm.targets(measured, self.adaptive.coef)?;
+                if let Some(cut_off) = cut_off {
+                    cut_off.look_past(measured, &self.policy, self.cut())?;
+                }
+                targets = self.algorithm().targets(measured, self.adaptive.coef)?;
             }
             let mut order: Vec<usize> = (0..examples.len()).collect();
             if self.config.minibatches > 1 {

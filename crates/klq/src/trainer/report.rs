@@ -14,6 +14,9 @@ pub struct Seconds {
     pub scoring: f64,
     /// Forward and backward passes, and the optimizer.
     pub training: f64,
+    /// What monitors measured of the policy, in none of the others.
+    #[serde(default)]
+    pub monitoring: f64,
 }
 
 /// What one iteration saw and did. Means are over answers unless said otherwise.
@@ -45,6 +48,11 @@ pub struct Report {
     pub value_grad_norm: f64,
     /// Share of tokens whose ratio was clipped, mean over optimizer steps; none without a clip.
     pub clip_frac: Option<f64>,
+    /// Probability ratio to the policy that was frozen for the iteration, mean over tokens and over
+    /// optimizer steps: far from 1, answers no longer stand for the policy.
+    pub ratio_mean: f64,
+    /// Its variance over tokens, mean over optimizer steps.
+    pub ratio_variance: f64,
     /// KL from the policy that was frozen for the iteration (k3), in nats a token, at the last
     /// optimizer step.
     pub approx_kl: f64,
@@ -59,7 +67,7 @@ pub struct Report {
     /// Difference between a token's log-probability in sampling and in scoring, root mean square, in
     /// nats.
     pub sampler_gap: f64,
-    /// Answers a second, the whole iteration.
+    /// Answers a second, the whole iteration but for its monitors.
     pub episodes_per_s: f64,
     /// Where the time went.
     pub seconds: Seconds,
@@ -70,6 +78,9 @@ pub struct Report {
 pub struct Iteration {
     /// The numbers.
     pub report: Report,
+    /// What monitors found of the policy as it is now, by name; see
+    /// [`Monitors`](rl_core::monitor::Monitors).
+    pub monitored: Vec<(String, f64)>,
     /// The answers that were trained on.
     pub rollouts: Vec<Rollout>,
     /// Their rewards.
@@ -87,7 +98,10 @@ pub(super) struct Update {
     pub(super) clip_frac: f64,
     pub(super) approx_kl: f64,
     /// Mean square of the log-ratio to the old policy.
-    pub(super) ratio_square: f64,
+    pub(super) log_ratio_square: f64,
+    /// Means over tokens of ρ − 1, ρ the ratio to the old policy, and of its square.
+    pub(super) off: f64,
+    pub(super) off_square: f64,
 }
 
 impl Update {
@@ -97,11 +111,14 @@ impl Update {
         // The policy of now is the sample's successor: k3 the other way around estimates KL(old‖new).
         let kl = rl_core::kl::k3(&-log_ratio).sum(Kind::Double).double_value(&[]);
         self.approx_kl += kl * weight;
-        self.ratio_square += log_ratio.square().sum(Kind::Double).double_value(&[]) * weight;
+        let off = log_ratio.expm1(); // ρ − 1
+        let mean = |x: Tensor| x.sum(Kind::Double).double_value(&[]) * weight;
+        self.log_ratio_square += mean(log_ratio.square());
+        self.off_square += mean(off.square());
         if let Some(clip) = clip_coef {
-            let clipped = (log_ratio.exp() - 1.0).abs().gt(clip).sum(Kind::Double);
-            self.clip_frac += clipped.double_value(&[]) * weight;
+            self.clip_frac += mean(off.abs().gt(clip));
         }
+        self.off += mean(off);
     }
 }
 
@@ -113,6 +130,8 @@ pub(super) struct Updates {
     pub(super) value_grad_norm: f64,
     pub(super) clip_frac: f64,
     pub(super) approx_kl: f64,
+    pub(super) ratio_mean: f64,
+    pub(super) ratio_variance: f64,
     pub(super) first_ratio_gap: f64,
     pub(super) lr_factor: f64,
 }
@@ -125,7 +144,7 @@ impl Updates {
 
     pub(super) fn add(&mut self, update: Update) {
         if self.count == 0 {
-            self.first_ratio_gap = update.ratio_square.sqrt();
+            self.first_ratio_gap = update.log_ratio_square.sqrt();
         }
         self.count += 1;
         self.loss += update.loss;
@@ -133,5 +152,39 @@ impl Updates {
         self.value_grad_norm += update.value_grad_norm;
         self.clip_frac += update.clip_frac;
         self.approx_kl = update.approx_kl;
+        self.ratio_mean += 1.0 + update.off;
+        self.ratio_variance += update.off_square - update.off.powi(2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tokens of two passes count as if they had been in one.
+    #[test]
+    fn what_a_step_sees_of_ratios() {
+        let log_ratios = [0.3_f64, -0.1, 0.0, -0.6, 0.15];
+        let mut update = Update::default();
+        for pass in [&log_ratios[..2], &log_ratios[2..]] {
+            update.observe(&Tensor::from_slice(pass), Some(0.2), 0.2);
+        }
+        let mut updates = Updates::default();
+        updates.add(update);
+        let ratios = log_ratios.map(f64::exp);
+        let mean = |of: &dyn Fn(f64) -> f64| ratios.iter().map(|&r| of(r)).sum::<f64>() / 5.0;
+        let center = mean(&|r| r);
+        approx::assert_abs_diff_eq!(updates.ratio_mean, center, epsilon = 1e-12);
+        let variance = mean(&|r| (r - center).powi(2));
+        approx::assert_abs_diff_eq!(updates.ratio_variance, variance, epsilon = 1e-12);
+        let kl = mean(&|r| r - 1.0 - r.ln());
+        approx::assert_abs_diff_eq!(updates.approx_kl, kl, epsilon = 1e-12);
+        let gap = mean(&|r| r.ln().powi(2)).sqrt();
+        approx::assert_abs_diff_eq!(updates.first_ratio_gap, gap, epsilon = 1e-12);
+        let ppo = Algorithm::Ppo(crate::algorithm::PpoConfig::default());
+        approx::assert_abs_diff_eq!(updates.clip_frac(&ppo).unwrap(), 0.4, epsilon = 1e-12);
+        // A later step of another size does not move what the first one was.
+        updates.add(Update { log_ratio_square: 9.0, ..Update::default() });
+        approx::assert_abs_diff_eq!(updates.first_ratio_gap, gap, epsilon = 1e-12);
     }
 }

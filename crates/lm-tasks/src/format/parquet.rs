@@ -15,12 +15,12 @@ use parquet::{
     record::{Field, Row, reader::RowIter},
     schema::types::Type,
 };
+use rl_core::contain::contain;
 use serde_json::{Map, Number, Value};
 
 use super::RawRow;
 use crate::{
     Error, Place,
-    contain::contain,
     error::{Fault, shown},
 };
 

@@ -7,6 +7,19 @@ use tch::{Kind, Tensor};
 
 use super::{Error, clip_grad_norm};
 
+/// Which root of the second moment ε is added to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EpsPlacement {
+    /// That of the corrected moment, as PyTorch has it and algorithm 1 of arXiv 1412.6980.
+    #[default]
+    Corrected,
+    /// That of the moment itself, as TensorFlow has it: the ε̂ of §2 of arXiv 1412.6980. In the first
+    /// steps, where the moment is small, that ε weighs `1/√(1 − β₂ᵗ)` times as much: 32 times in the
+    /// first with β₂ = 0.999.
+    Uncorrected,
+}
+
 /// Settings of AdamW that all groups share.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -17,6 +30,8 @@ pub struct AdamWConfig {
     pub beta2: f64,
     /// Added to the root of the second moment, above 0.
     pub eps: f64,
+    /// Before or after the moment is corrected for its start at 0.
+    pub eps_placement: EpsPlacement,
     /// Gradients are scaled together to at most this norm; none leaves them.
     pub max_grad_norm: Option<f64>,
 }
@@ -24,7 +39,13 @@ pub struct AdamWConfig {
 impl Default for AdamWConfig {
     /// PyTorch's numbers, with gradients clipped at norm 1.
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, max_grad_norm: Some(1.0) }
+        Self {
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            eps_placement: EpsPlacement::Corrected,
+            max_grad_norm: Some(1.0),
+        }
     }
 }
 
@@ -94,7 +115,8 @@ struct Slot {
 /// θ ← θ − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
 /// ```
 ///
-/// Source: arXiv 1711.05101, algorithm 2. Parameters of 16 bits have an f32 copy that is updated and
+/// With [`EpsPlacement::Uncorrected`] the divisor is `(√v + ε) / √(1 − β₂ᵗ)`. Source: arXiv
+/// 1711.05101, algorithm 2. Parameters of 16 bits have an f32 copy that is updated and
 /// rounded back, so that steps smaller than their rounding are not lost.
 #[derive(Debug)]
 pub struct AdamW {
@@ -175,7 +197,7 @@ impl AdamW {
         }
         let _guard = tch::no_grad_guard();
         self.step += 1;
-        let AdamWConfig { beta1, beta2, eps, .. } = self.config;
+        let AdamWConfig { beta1, beta2, eps, eps_placement, .. } = self.config;
         let steps = self.step as f64;
         let (correction1, correction2) = (1.0 - beta1.powf(steps), 1.0 - beta2.powf(steps));
         for slot in &mut self.slots {
@@ -191,7 +213,10 @@ impl AdamW {
             slot.exp_avg_sq += grad.square() * (1.0 - beta2);
             let mut denominator = slot.exp_avg_sq.sqrt();
             let _ = denominator.g_div_scalar_(correction2.sqrt());
-            let _ = denominator.g_add_scalar_(eps);
+            let _ = denominator.g_add_scalar_(match eps_placement {
+                EpsPlacement::Corrected => eps,
+                EpsPlacement::Uncorrected => eps / correction2.sqrt(),
+            });
             let update = &slot.exp_avg / denominator * (lr / correction1);
             let target = slot.master.as_mut().unwrap_or(&mut slot.parameter);
             let _ = target.g_mul_scalar_(1.0 - lr * slot.weight_decay);

@@ -6,7 +6,7 @@
 mod adamw;
 mod schedule;
 
-pub use adamw::{AdamW, AdamWConfig, ParameterGroup};
+pub use adamw::{AdamW, AdamWConfig, EpsPlacement, ParameterGroup};
 pub use schedule::{Decay, Schedule};
 use tch::{Kind, Tensor};
 

@@ -142,7 +142,12 @@ mod tests {
     fn turn(seconds: f64, peak_gb: u64) -> Turn {
         Turn {
             seconds,
-            parts: Some(Seconds { generation: 1.0, scoring: 0.5, training: seconds - 1.5 }),
+            parts: Some(Seconds {
+                generation: 1.0,
+                scoring: 0.5,
+                training: seconds - 1.5,
+                ..Seconds::default()
+            }),
             episodes: 32,
             answer_tokens: 64,
             peak_bytes: Some(peak_gb * 1_000_000_000),

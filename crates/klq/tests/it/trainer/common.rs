@@ -110,6 +110,10 @@ pub(crate) fn measured(lengths: &[usize], group: usize, seed: u64) -> Measured {
         ref_log_probs: numbers(-4.0, 0.0),
         values: numbers(-1.0, 1.0),
         scores: (0..lengths.len()).map(|i| ((i * 7) % 5) as f64 - 1.5).collect(),
+        // Every third answer is over, the others go on.
+        after: (0..lengths.len())
+            .map(|i| if i % 3 == 0 { 0.0 } else { rng.random_range(-1.0..1.0) })
+            .collect(),
         group,
         grid,
     }

@@ -37,11 +37,11 @@ fn brute_force(m: &Measured, tau: f64, gamma: f64, lambda: f64) -> Vec<Vec<f64>>
     let v = rows(&m.grid, &m.values);
     q.iter()
         .zip(&v)
-        .zip(&m.scores)
-        .map(|((q, v), score)| {
+        .zip(m.scores.iter().zip(&m.after))
+        .map(|((q, v), (score, after))| {
             let n = q.len();
             let delta = |t: usize| {
-                let (reward, next) = if t + 1 == n { (*score, 0.0) } else { (0.0, v[t + 1]) };
+                let (reward, next) = if t + 1 == n { (*score, *after) } else { (0.0, v[t + 1]) };
                 reward + gamma * next - q[t]
             };
             let sum = |t: usize| -> f64 {
@@ -135,13 +135,15 @@ proptest! {
         let one = Algorithm::Klq(klq(0.9, 0.0, 1.0)).targets(&m, tau).unwrap();
         let all = Algorithm::Klq(klq(1.0, 1.0, 1.0)).targets(&m, tau).unwrap();
         let (one, all) = (rows(&m.grid, &one.returns), rows(&m.grid, &all.returns));
-        for (row, score) in m.scores.iter().enumerate() {
+        for (row, (score, after)) in m.scores.iter().zip(&m.after).enumerate() {
             let n = v[row].len();
+            let last = score + 0.9 * after;
             let ahead: Vec<f64> =
-                (0..n).map(|t| if t + 1 == n { *score } else { 0.9 * v[row][t + 1] }).collect();
+                (0..n).map(|t| if t + 1 == n { last } else { 0.9 * v[row][t + 1] }).collect();
             prop_assert!(all_close(&one[row], &ahead));
+            let end = score + after;
             let to_end: Vec<f64> =
-                (0..n).map(|t| score - tau * log_ratio[row][t + 1..].iter().sum::<f64>()).collect();
+                (0..n).map(|t| end - tau * log_ratio[row][t + 1..].iter().sum::<f64>()).collect();
             prop_assert!(all_close(&all[row], &to_end), "{:?} {to_end:?}", all[row]);
         }
     }
@@ -163,7 +165,12 @@ proptest! {
             Vec::try_from(loss.to_kind(Kind::Double)).unwrap()
         };
         let plain = loss(Huber::Off, KlqClip::Off, move_by);
-        for clip in [KlqClip::Q(0.1), KlqClip::LogRatio(0.1)] {
+        let both = KlqClip::Both { q: 0.1, log_ratio: 0.2 };
+        let [of_q, of_log_ratio, of_both] = [KlqClip::Q(0.1), KlqClip::LogRatio(0.2), both]
+            .map(|clip| loss(Huber::Off, clip, move_by));
+        let larger: Vec<f64> = of_q.iter().zip(&of_log_ratio).map(|(a, b)| a.max(*b)).collect();
+        prop_assert!(all_close(&of_both, &larger));
+        for clip in [KlqClip::Q(0.1), KlqClip::LogRatio(0.1), both] {
             let clipped = loss(Huber::Off, clip, move_by);
             prop_assert!(clipped.iter().zip(&plain).all(|(c, p)| c >= p || close(*c, *p)));
             let (still, free) = (loss(Huber::Off, clip, 0.0), loss(Huber::Off, KlqClip::Off, 0.0));
@@ -186,6 +193,29 @@ proptest! {
             }
             let [policy, values] = gradients(&algorithm, &m, 0.1);
             prop_assert!(policy.iter().chain(&values).all(|x| x.is_finite()));
+        }
+    }
+}
+
+/// λ goes on a straight line from its first to its last value, for both algorithms that have one.
+#[test]
+fn lambda_is_annealed_along_the_run() {
+    let m = measured(&[4, 7, 2], 1, 2);
+    let deltas = |algorithm: &Algorithm| {
+        let targets = algorithm.targets(&m, 0.2).unwrap();
+        rows(&m.grid, &targets.advantages).concat()
+    };
+    let klq = |gae_lambda, final_gae_lambda| {
+        Algorithm::Klq(KlqConfig { gae_lambda, final_gae_lambda, ..KlqConfig::default() })
+    };
+    let ppo = |gae_lambda, final_gae_lambda| {
+        Algorithm::Ppo(PpoConfig { gae_lambda, final_gae_lambda, ..PpoConfig::default() })
+    };
+    for make in [&klq as &dyn Fn(f64, Option<f64>) -> Algorithm, &ppo] {
+        for (progress, lambda) in [(0.0, 1.0), (0.25, 0.85), (1.0, 0.4)] {
+            let annealed = deltas(&make(1.0, Some(0.4)).at(progress));
+            assert!(all_close(&annealed, &deltas(&make(lambda, None))), "{progress}");
+            assert_eq!(make(0.9, None).at(progress), make(0.9, None));
         }
     }
 }

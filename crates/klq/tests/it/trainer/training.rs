@@ -2,12 +2,16 @@
 
 use causal_lm::model::Layout;
 use klq::{
-    Algorithm, TrainConfig, Trainer,
+    Algorithm, HeldOut, Iteration, LengthLimit, TrainConfig, Trainer,
     algorithm::{GrpoConfig, KlqConfig, PpoConfig, Refresh, RlooConfig},
-    policy::{PolicyConfig, ValueTrunk},
+    evaluate::{EvaluateConfig, evaluate},
+    policy::{Policy, PolicyConfig, ValueTrunk},
     reward::{Answer, MissingEnd, Prompt, Rule},
 };
-use rl_core::optim::{Decay, Schedule};
+use rl_core::{
+    monitor::{Monitor, MonitorError},
+    optim::{Decay, Schedule},
+};
 use tch::{Kind, Tensor};
 
 use crate::trainer::common::{algorithms, config, prompts, tiny, tokenizer};
@@ -185,6 +189,151 @@ fn a_restored_run_goes_on_to_the_bit() {
     }
 }
 
+/// With λ on its way to 0, the last iteration's targets are one-step targets, the first one's are not.
+#[test]
+fn a_run_ends_with_the_last_lambda() {
+    let step = |gae_lambda, final_gae_lambda, iterations| {
+        let tokenizer = tokenizer();
+        let config = TrainConfig {
+            iterations,
+            lr: 0.0,
+            value_lr: 1e-1,
+            ..config(Algorithm::Klq(KlqConfig {
+                gae_lambda,
+                final_gae_lambda,
+                ..KlqConfig::default()
+            }))
+        };
+        let mut trainer = Trainer::new(&tiny(1), &tokenizer, prompts(9), &config).unwrap();
+        let mut reward = Rule::new("length", |a: &Answer<'_>| Ok(a.text.len() as f64));
+        (0..iterations)
+            .map(|_| trainer.iterate(&mut reward).unwrap().report.loss)
+            .collect::<Vec<_>>()
+    };
+    let annealed = step(1.0, Some(0.0), 2);
+    let constant = step(1.0, None, 2);
+    assert_eq!(annealed[..1], constant[..1]);
+    assert_ne!(annealed[1..], constant[1..]);
+    // The first iteration is the same in all but its targets, and there is only one here.
+    assert_eq!(step(0.0, Some(1.0), 1), step(0.0, None, 1));
+}
+
+/// With λ = γ = 1 at the reference, every token of an answer aims at one number: its score, or where
+/// the limit is no end, the value of the state that a cut-off answer leads to. All from scratch.
+#[test]
+fn a_limit_that_is_no_end_is_looked_past() {
+    const SCORE: f64 = 2.0;
+    let tokenizer = tokenizer();
+    for length_limit in [LengthLimit::Terminates, LengthLimit::Bootstraps] {
+        let mut config = TrainConfig {
+            missing_end: MissingEnd::Keep,
+            length_limit,
+            epochs: 1,
+            lr: 0.0,
+            ..config(Algorithm::Klq(KlqConfig { gae_lambda: 1.0, ..KlqConfig::default() }))
+        };
+        config.rollout.max_new_tokens = 3;
+        let mut trainer = Trainer::new(&tiny(1), &tokenizer, prompts(9), &config).unwrap();
+        let head: Vec<f32> = (0..33_u8).map(|i| f32::from(i).sin()).collect();
+        let head = Tensor::from_slice(&head);
+        for (name, mut tensor) in trainer.parameters() {
+            let _guard = tch::no_grad_guard();
+            match name.as_str() {
+                "value.head.weight" => tensor.copy_(&head.narrow(0, 0, 32).unsqueeze(0)),
+                "value.head.bias" => tensor.copy_(&head.narrow(0, 32, 1)),
+                _ => {}
+            }
+        }
+        let mut reward = Rule::new("score", |_: &Answer<'_>| Ok(SCORE));
+        let Iteration { report, rollouts, .. } = trainer.iterate(&mut reward).unwrap();
+        assert_eq!(report.score.to_bits(), SCORE.to_bits(), "what is reported is the score");
+        assert!(report.eos_rate > 0.0 && report.eos_rate < 1.0, "{}", report.eos_rate);
+        let lm = trainer.policy().model();
+        let (mut squares, mut tokens) = (0.0, 0.0);
+        for rollout in &rollouts {
+            let _guard = tch::no_grad_guard();
+            let prompt = &trainer.prompts()[rollout.prompt].ids;
+            let ids: Vec<i64> = prompt.iter().chain(&rollout.ids).map(|&id| id.into()).collect();
+            let hidden =
+                lm.hidden(&Tensor::from_slice(&ids).unsqueeze(0), &Layout::Dense).unwrap().get(0);
+            let values = hidden.matmul(&head.narrow(0, 0, 32)) + head.get(32);
+            let values: Vec<f64> = Vec::try_from(values.to_kind(Kind::Double)).unwrap();
+            let (after, before) = values[prompt.len() - 1..].split_last().unwrap();
+            let looked_past = length_limit == LengthLimit::Bootstraps && !rollout.ended;
+            let aim = if looked_past { *after } else { SCORE };
+            squares += before.iter().map(|v| (v - aim).powi(2)).sum::<f64>();
+            tokens += before.len() as f64;
+        }
+        // Half the square, over ατ.
+        let expected = 0.5 * squares / tokens / config.kl_coef;
+        let off = (report.loss - expected).abs() / expected;
+        assert!(off < 1e-4, "{length_limit:?}: {} {expected}", report.loss);
+    }
+}
+
+/// The evaluation along the way is [`evaluate`] of the policy as it is then, and training does not
+/// notice it; a monitor that fails is counted and keeps nothing up.
+#[test]
+fn monitors_measure_and_leave_alone() {
+    struct Broken;
+    impl Monitor<Policy> for Broken {
+        fn every(&self) -> u64 {
+            1
+        }
+        fn name(&self) -> &'static str {
+            "broken"
+        }
+        fn measure(&mut self, _: u64, _: &Policy) -> Result<Vec<(String, f64)>, MonitorError> {
+            Err(MonitorError::new("no"))
+        }
+    }
+    let length = || Rule::new("length", |a: &Answer<'_>| Ok(a.text.len() as f64));
+    let tokenizer = tokenizer();
+    let config = config(Algorithm::default());
+    let held_out = prompts(16)[9..].to_vec();
+    let settings = EvaluateConfig { rollout: config.rollout.clone(), ..EvaluateConfig::default() };
+    let mut plain = Trainer::new(&tiny(1), &tokenizer, prompts(9), &config).unwrap();
+    let mut watched = Trainer::new(&tiny(1), &tokenizer, prompts(9), &config).unwrap();
+    watched.monitor(Broken);
+    let make = |every, prompts| {
+        HeldOut::new(every, &tokenizer, prompts, Box::new(length()), settings.clone())
+    };
+    watched.monitor(make(2, held_out.clone()).unwrap());
+    for step in 1..=config.iterations {
+        let without = plain.iterate(&mut length()).unwrap();
+        assert!(without.monitored.is_empty());
+        let with = watched.iterate(&mut length()).unwrap();
+        assert_eq!(with.rollouts, without.rollouts);
+        if step % 2 == 1 {
+            assert!(with.monitored.is_empty(), "{step}");
+            continue;
+        }
+        let (policy, mut reward) = (watched.policy(), length());
+        let lm = policy.model();
+        let made = evaluate(&lm, policy.reference(), &tokenizer, &held_out, &mut reward, &settings);
+        let expected = made.unwrap().summary().unwrap();
+        for (name, value) in [
+            ("objective", expected.objective.value),
+            ("objective_low", expected.objective.interval[0]),
+            ("objective_high", expected.objective.interval[1]),
+            ("reward", expected.reward.value),
+            ("score", expected.score.value),
+            ("kl", expected.kl.value),
+            ("entropy", expected.entropy.value),
+            ("length", expected.length.value),
+            ("eos_rate", expected.eos_rate.value),
+        ] {
+            let name = format!("held_out/{name}");
+            let found = with.monitored.iter().find(|(n, _)| *n == name).unwrap();
+            assert_eq!(found.1.to_bits(), value.to_bits(), "{name}");
+        }
+        assert_eq!(with.monitored.len(), 9);
+    }
+    assert_eq!(bits(&plain), bits(&watched));
+    assert!(make(0, held_out).is_err());
+    assert!(make(1, prompts(1)).is_err());
+}
+
 #[test]
 fn settings_out_of_range_are_refused() {
     let tokenizer = tokenizer();
@@ -194,6 +343,17 @@ fn settings_out_of_range_are_refused() {
         Trainer::new(&tiny(1), &tokenizer, prompts(3), &config).unwrap_err().to_string()
     };
     assert!(refuse(&|c| c.kl_coef = 0.0).starts_with("kl_coef: expected a number above 0"));
+    assert!(
+        refuse(&|c| c.length_limit = LengthLimit::Bootstraps)
+            .starts_with("length_limit: expected terminates unless missing_end is keep")
+    );
+    assert!(
+        refuse(&|c| {
+            c.algorithm = Algorithm::Rloo(RlooConfig::default());
+            c.length_limit = LengthLimit::Bootstraps;
+        })
+        .starts_with("length_limit: expected terminates without a value function")
+    );
     assert!(refuse(&|c| c.minibatches = 13).contains("at most 12"));
     assert!(refuse(&|c| c.rollout.temperature = 0.0).contains("temperature"));
     assert!(

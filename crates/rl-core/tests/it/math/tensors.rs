@@ -260,6 +260,40 @@ fn many_long_rows_equal_the_plain_ones() {
     }
 }
 
+/// In f32, the recursion as it is written and in that order: to the bit, wherever a row stands.
+#[test]
+fn scans_round_as_the_recursion_is_written() {
+    const GAMMA: f64 = 0.99;
+    const LAMBDA: f64 = 0.9;
+    let mut draw = Draw(Seed::new(4).rng());
+    for (batch, time) in [(1, 1), (1, 300), (8, 1024), (9, 17), (27, 1008), (3, 16)] {
+        let mut numbers = |n: usize| -> Vec<f32> {
+            draw.numbers(n, -1.0, 1.0).into_iter().map(|x| x as f32).collect()
+        };
+        let (rewards, values) = (numbers(batch * time), numbers(batch * time));
+        let expected = rewards.chunks(time).zip(values.chunks(time)).flat_map(|(r, v)| {
+            let mut advantages = vec![0.0_f32; time];
+            let mut later = 0.0;
+            for t in (0..time).rev() {
+                let delta = match v.get(t + 1) {
+                    Some(next) => r[t] + GAMMA as f32 * next - v[t],
+                    None => r[t] - v[t],
+                };
+                later = if t + 1 == time { delta } else { delta + (GAMMA * LAMBDA) as f32 * later };
+                advantages[t] = later;
+            }
+            advantages
+        });
+        let expected: Vec<u32> = expected.map(f32::to_bits).collect();
+        let shape = [batch as i64, time as i64];
+        let [rewards, values] = [rewards, values].map(|x| Tensor::from_slice(&x).view(shape));
+        let mask = Tensor::ones(shape, (Kind::Bool, Device::Cpu));
+        let found = advantages::gae(&Steps::new(&rewards, &values, &mask), GAMMA, LAMBDA).unwrap();
+        let found: Vec<f32> = Vec::try_from(found.flatten(0, -1)).unwrap();
+        assert_eq!(found.into_iter().map(f32::to_bits).collect::<Vec<_>>(), expected);
+    }
+}
+
 #[test]
 fn empty_batches_give_empty_results() {
     for shape in [[0, 3], [3, 0], [0, 0]] {
@@ -315,6 +349,55 @@ fn tensors_that_do_not_fit_are_refused() {
     assert!(few(masked::whiten(&rewards, &mask, Mean::Keep, 1e-8)));
     assert!(losses::ratio_stats(&rewards, &rewards, &mask, 0.2).is_err());
     assert!(losses::ppo_policy_dual_clip(&rewards, &rewards, &rewards, 0.2, 0.9).is_err());
+}
+
+#[test]
+fn extremes_stay_numbers() {
+    let tensor = |x: &[f32]| Tensor::from_slice(x);
+    let k3 = flat(&kl::k3(&tensor(&[-1e4, -21.0, -20.0])));
+    assert!(k3[0].is_finite(), "{k3:?}");
+    assert_eq!(k3, vec![k3[2]; 3], "what is below is held back");
+    let [new, old, none] = [0.0, -1e4, 0.0].map(|x| tensor(&[x]));
+    let loss = losses::ppo_policy(&new, &old, &none, 0.2).unwrap();
+    assert_eq!(flat(&loss), [0.0], "an infinite ratio times no advantage");
+    let stats = losses::ratio_stats(&new, &old, &none.eq(0.0), 0.2).unwrap();
+    assert!(stats.mean.is_finite() && stats.approx_kl.is_finite(), "{stats:?}");
+    // Three times 0.1 is not 0.3: equal rewards are equal all the same.
+    let equal = tensor(&[0.1; 6]);
+    for found in [
+        advantages::leave_one_out(&equal, 3),
+        advantages::group_centered(&equal, 3),
+        advantages::group_normalized(&equal, 3, 1e-9),
+    ] {
+        assert_eq!(flat(&found.unwrap()), [0.0; 6]);
+    }
+    let mask = equal.isfinite();
+    let explained = |returns: &Tensor| losses::explained_variance(&equal, returns, &mask).unwrap();
+    assert_eq!(explained(&equal.full_like(2.0)), None);
+    assert_eq!(explained(&tensor(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])), Some(0.0));
+}
+
+/// Logits that differ by their rounding only, and logits of 16 bits, whose numbers are f32 all the
+/// same.
+#[test]
+fn divergences_are_summed_wide_and_never_negative() {
+    let mut draw = Draw(Seed::new(5).rng());
+    let logits = Tensor::from_slice(&draw.numbers(500 * 40, -8.0, 8.0)).view([500, 40]);
+    let single = logits.to_kind(Kind::Float);
+    let near = &single + 1e-6;
+    assert!(kl::exact(&single, &near).unwrap().min().double_value(&[]) >= 0.0);
+    let half = logits.to_kind(Kind::BFloat16);
+    let other = half.flip([1]);
+    for (found, expected) in [
+        (
+            kl::exact(&half, &other),
+            kl::exact(&half.to_kind(Kind::Float), &other.to_kind(Kind::Float)),
+        ),
+        (kl::entropy(&half), kl::entropy(&half.to_kind(Kind::Float))),
+    ] {
+        let (found, expected) = (found.unwrap(), expected.unwrap());
+        assert_eq!((found.kind(), flat(&found)), (Kind::Float, flat(&expected)));
+    }
 }
 
 /// Sampled at all sizes, in f32, where rounding is coarse.

@@ -17,7 +17,18 @@ thread_local! {
 /// For parsers of other people's that panic over bad input instead of saying so. Only work that
 /// leaves nothing half done behind may be given: what it changed must be dropped after a panic.
 /// The panic is not shown to the user; the caller makes an error of it.
-pub(crate) fn contain<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+///
+/// # Errors
+/// The message of the panic.
+///
+/// # Examples
+/// ```
+/// use rl_core::contain::contain;
+///
+/// assert_eq!(contain(|| 2), Ok(2));
+/// assert_eq!(contain(|| panic!("at byte {}", 7)), Err::<(), _>("at byte 7".to_owned()));
+/// ```
+pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static HUSH: Once = Once::new();
     HUSH.call_once(|| {
         let before = std::panic::take_hook();
