@@ -3,8 +3,10 @@
 mod attention;
 mod block;
 mod build;
+mod frozen;
 mod linear;
 mod norm;
+mod pass;
 mod plan;
 mod rope;
 
@@ -13,8 +15,10 @@ pub(crate) use attention::LayerCache;
 use block::Stream;
 pub use block::{Block, FeedForward};
 pub(crate) use build::{deinterleave, interleave, published_shapes};
+pub use frozen::FrozenKv;
 pub use linear::Linear;
 pub use norm::NormLayer;
+pub use pass::{Pass, Skipped, StepPass};
 pub use plan::{Layout, Plan};
 pub use rope::{Rotation, frequencies};
 use tch::{Device, Kind, Tensor};
@@ -239,10 +243,16 @@ impl CausalLm {
     /// [`Error::Shape`] if `input_ids` is not a matrix, is empty, is longer than the context, or
     /// does not fit `layout`.
     pub fn hidden(&self, input_ids: &Tensor, layout: &Layout) -> Result<Tensor, Error> {
-        let [batch, seq] = self.check_ids(input_ids)?;
-        layout.validate(batch, seq)?;
-        let plan = Plan::of_batch(&self.config, layout, seq, self.kind(), self.device());
+        let plan = self.plan(input_ids, layout)?;
         Ok(self.run(input_ids, &plan, None))
+    }
+
+    /// Checks a batch, and says where its tokens are and what they see.
+    fn plan(&self, input_ids: &Tensor, layout: &Layout) -> Result<Plan, Error> {
+        let [batch, seq] = check_ids(input_ids)?;
+        layout.validate(batch, seq)?;
+        self.check_length(seq)?;
+        Ok(Plan::of_batch(&self.config, layout, seq, self.kind(), self.device()))
     }
 
     /// Hidden states of `input_ids: [batch, new]` after those in `cache`, which grows by `new`.
@@ -252,7 +262,8 @@ impl CausalLm {
     /// # Errors
     /// [`Error::Shape`] if the batch is not the cache's or there is no room left.
     pub fn hidden_cached(&self, input_ids: &Tensor, cache: &mut KvCache) -> Result<Tensor, Error> {
-        let [batch, new] = self.check_ids(input_ids)?;
+        let [batch, new] = check_ids(input_ids)?;
+        self.check_length(new)?;
         if batch != cache.batch() || cache.len() + new > cache.capacity() {
             return Err(Error::Shape {
                 what: "tokens to append to the cache".into(),
@@ -305,19 +316,22 @@ impl CausalLm {
         stream.norm(&self.final_norm, self.fused).1
     }
 
-    fn check_ids(&self, input_ids: &Tensor) -> Result<[usize; 2], Error> {
-        let bad = |expected: &str, found: String| {
-            Err(Error::Shape { what: "input_ids".into(), expected: expected.into(), found })
-        };
-        match input_ids.size()[..] {
-            [batch, seq] if batch > 0 && seq > 0 => {
-                if seq as usize > self.config.max_context {
-                    let expected = format!("at most {} tokens a row", self.config.max_context);
-                    return bad(&expected, seq.to_string());
-                }
-                Ok([batch as usize, seq as usize])
-            }
-            ref size => bad("[batch, seq], neither zero", format!("{size:?}")),
+    fn check_length(&self, row: usize) -> Result<(), Error> {
+        if row <= self.config.max_context {
+            return Ok(());
         }
+        let expected = format!("at most {} tokens a row", self.config.max_context);
+        Err(Error::Shape { what: "input_ids".into(), expected, found: row.to_string() })
+    }
+}
+
+fn check_ids(input_ids: &Tensor) -> Result<[usize; 2], Error> {
+    match input_ids.size()[..] {
+        [batch, seq] if batch > 0 && seq > 0 => Ok([batch as usize, seq as usize]),
+        ref size => Err(Error::Shape {
+            what: "input_ids".into(),
+            expected: "[batch, seq], neither zero".into(),
+            found: format!("{size:?}"),
+        }),
     }
 }

@@ -1,0 +1,10 @@
+//! Tests over the whole crate, in one binary.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+mod engine;
+mod forward;
+mod gradients;
+mod law;
+mod naive;
+mod store;
