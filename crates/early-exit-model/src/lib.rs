@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod calibrate;
 pub mod cost;
 pub mod engine;
 mod error;
@@ -8,8 +9,10 @@ pub mod gates;
 pub mod law;
 pub mod model;
 pub mod reference;
+pub mod rl;
 pub mod sites;
 pub mod store;
+pub mod tokens;
 
 pub use causal_lm::model::Skipped;
 pub use engine::{Engine, Rule};

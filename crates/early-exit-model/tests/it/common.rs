@@ -108,7 +108,7 @@ pub(crate) fn model(lm: &CausalLm, adapter: bool) -> EarlyExitModel {
     for (i, (name, mut parameter)) in model.named_parameters().into_iter().enumerate() {
         let noise = normal(&parameter.size(), 500 + i as u64);
         if name.ends_with("outer.weight") {
-            parameter += noise * 0.3;
+            parameter += noise * 0.08;
         } else if name.ends_with("outer.bias") {
             parameter += 2.2;
         } else if name.starts_with("model.") && adapter {
