@@ -27,7 +27,8 @@ pub struct Cost {
 impl Cost {
     /// Of a model with these exits.
     pub fn new(config: &ModelConfig, sites: &Sites, gate: GateKind, skipped: Skipped) -> Self {
-        let [hidden, wide, vocab] = [config.hidden, config.intermediate, config.vocab].map(|n| n as f64);
+        let [hidden, wide, vocab] =
+            [config.hidden, config.intermediate, config.vocab].map(|n| n as f64);
         let q_dim = (config.num_heads * config.head_dim) as f64;
         let kv_dim = (config.num_kv_heads * config.head_dim) as f64;
         let matrices = if config.mlp == Mlp::Gated { 3.0 } else { 2.0 };

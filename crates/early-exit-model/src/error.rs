@@ -110,6 +110,7 @@ pub enum Error {
 }
 
 /// An [`Error::Setting`] unless `ok`.
+#[expect(clippy::needless_pass_by_value, reason = "numbers and words alike")]
 pub(crate) fn check(
     name: &'static str,
     ok: bool,

@@ -60,7 +60,10 @@ impl Traced {
     /// [`Error::Sites`] if a token left where there is no site.
     pub fn log_prob(&self, sites: &Sites) -> Result<Tensor, Error> {
         let Some(logits) = &self.gate_logits else {
-            return Ok(Tensor::zeros([self.exits.numel() as i64], (Kind::Float, self.exits.device())));
+            return Ok(Tensor::zeros(
+                [self.exits.numel() as i64],
+                (Kind::Float, self.exits.device()),
+            ));
         };
         Ok(ExitLaw::of_gates(logits).log_prob(&outcomes(&self.exits, sites)?))
     }

@@ -124,7 +124,10 @@ impl Gates {
     #[must_use]
     pub(crate) fn for_decoding(&self, packed: bool) -> Self {
         let copy = |linear: &Linear| {
-            Linear::new(linear.weight.detach().copy(), linear.bias.as_ref().map(|b| b.detach().copy()))
+            Linear::new(
+                linear.weight.detach().copy(),
+                linear.bias.as_ref().map(|b| b.detach().copy()),
+            )
         };
         let gates = self.gates.iter().map(|gate| {
             let mut inner = gate.inner.as_ref().map(copy);

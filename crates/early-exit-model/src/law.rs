@@ -119,7 +119,11 @@ impl ExitLaw {
         let found = self.go.size()[1];
         if found != sites.len() as i64 {
             let expected = sites.len().to_string();
-            return Err(Error::Shape { what: "sites of the law", expected, found: found.to_string() });
+            return Err(Error::Shape {
+                what: "sites of the law",
+                expected,
+                found: found.to_string(),
+            });
         }
         let executed: Vec<f32> = sites.executed().iter().map(|&blocks| blocks as f32).collect();
         let executed = Tensor::from_slice(&executed).to_device(self.go.device());

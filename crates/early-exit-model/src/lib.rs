@@ -4,6 +4,7 @@ pub mod calibrate;
 pub mod cost;
 pub mod engine;
 mod error;
+pub mod evaluate;
 pub mod forward;
 pub mod gates;
 pub mod law;

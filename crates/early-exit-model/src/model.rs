@@ -121,8 +121,10 @@ impl EarlyExitModel {
 
     /// All that is trained, by name: `model.*` and `gate.*`.
     pub fn named_parameters(&self) -> Vec<(String, Tensor)> {
-        let model = self.trained.named_parameters().into_iter().map(|(n, t)| (format!("model.{n}"), t));
-        let gates = self.gates.named_parameters().into_iter().map(|(n, t)| (format!("gate.{n}"), t));
+        let model =
+            self.trained.named_parameters().into_iter().map(|(n, t)| (format!("model.{n}"), t));
+        let gates =
+            self.gates.named_parameters().into_iter().map(|(n, t)| (format!("gate.{n}"), t));
         model.chain(gates).collect()
     }
 }

@@ -57,7 +57,8 @@ impl Sites {
     /// # Errors
     /// [`Error::Sites`] if the model is not deeper than `step`, or `step` is 0.
     pub fn every(step: usize, num_layers: usize) -> Result<Self, Error> {
-        let blocks = if step == 0 { Vec::new() } else { (step..num_layers).step_by(step).collect() };
+        let blocks =
+            if step == 0 { Vec::new() } else { (step..num_layers).step_by(step).collect() };
         Self::new(blocks, num_layers)
     }
 
@@ -104,12 +105,16 @@ mod tests {
         assert_eq!(Sites::every(5, 36).unwrap().len(), 7);
         for blocks in [vec![], vec![0], vec![6], vec![3, 3], vec![4, 2]] {
             let message = Sites::new(blocks.clone(), 6).unwrap_err().to_string();
-            let expected = "exit sites: expected ascending blocks between 1 and 5 (the model has 6)";
+            let expected =
+                "exit sites: expected ascending blocks between 1 and 5 (the model has 6)";
             assert_eq!(message, format!("{expected}, found {blocks:?}"));
         }
         assert!(Sites::every(6, 6).is_err() && Sites::every(0, 6).is_err());
         let sites = Sites::new(vec![2, 5], 6).unwrap();
-        assert_eq!((sites.outcome(5), sites.outcome(6), sites.outcome(3)), (Some(1), Some(2), None));
+        assert_eq!(
+            (sites.outcome(5), sites.outcome(6), sites.outcome(3)),
+            (Some(1), Some(2), None)
+        );
         let text = serde_json::to_string(&sites).unwrap();
         assert_eq!(serde_json::from_str::<Sites>(&text).unwrap(), sites);
         assert!(serde_json::from_str::<Sites>(r#"{"blocks": [9], "num_layers": 6}"#).is_err());

@@ -38,7 +38,7 @@ pub fn digest(lm: &CausalLm) -> String {
         tensor.copy_data_u8(&mut bytes, tensor.numel());
         digest.update(&bytes);
     }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", digest.finalize())
 }
 
 impl EarlyExitModel {
@@ -60,8 +60,11 @@ impl EarlyExitModel {
         let path = folder.join(DESCRIPTION);
         let text = serde_json::to_string_pretty(&description)
             .map_err(|e| Error::Format { path: path.clone(), message: e.to_string() })?;
-        std::fs::write(&path, text + "\n")
-            .map_err(|source| Error::Io { action: "write", path, source })
+        std::fs::write(&path, text + "\n").map_err(|source| Error::Io {
+            action: "write",
+            path,
+            source,
+        })
     }
 
     /// Reads what [`EarlyExitModel::save`] wrote, for the base model `lm`; where `sites` are given,
@@ -72,8 +75,11 @@ impl EarlyExitModel {
     /// sites; [`Error::Format`], [`Error::Io`] or [`Error::Lm`] if the files are not whole.
     pub fn load(folder: &Path, lm: &CausalLm, sites: Option<&Sites>) -> Result<Self, Error> {
         let path = folder.join(DESCRIPTION);
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| Error::Io { action: "read", path: path.clone(), source })?;
+        let text = std::fs::read_to_string(&path).map_err(|source| Error::Io {
+            action: "read",
+            path: path.clone(),
+            source,
+        })?;
         let found: Description = serde_json::from_str(&text)
             .map_err(|e| Error::Format { path: path.clone(), message: e.to_string() })?;
         if found.version != VERSION {
@@ -93,8 +99,9 @@ impl EarlyExitModel {
         let config = ExitConfig { sites: found.sites.blocks().to_vec(), ..found.config };
         let model = Self::new(lm, &config, Seed::new(0))?;
         let path = folder.join(TENSORS);
-        let saved = Tensor::read_safetensors(&path).map_err(|source| {
-            causal_lm::Error::Torch { what: format!("reading {}", path.display()), source }
+        let saved = Tensor::read_safetensors(&path).map_err(|source| causal_lm::Error::Torch {
+            what: format!("reading {}", path.display()),
+            source,
         })?;
         let bad = |message: String| Error::Format { path: path.clone(), message };
         let named = model.named_parameters();
@@ -113,7 +120,8 @@ impl EarlyExitModel {
                 return Err(bad(format!("tensor {name}: expected {expected:?}, found {found:?}")));
             }
             if tensor.isfinite().all().to_kind(Kind::Int64).int64_value(&[]) == 0 {
-                let (what, found) = (format!("tensor {name} of {}", path.display()), "NaN or infinite");
+                let (what, found) =
+                    (format!("tensor {name} of {}", path.display()), "NaN or infinite");
                 return Err(Error::NotFinite { what, found: found.into() });
             }
             parameter.copy_(tensor);

@@ -64,7 +64,8 @@ mod tests {
 
     #[test]
     fn the_end_of_a_prompt_may_not_leave() {
-        let examples = [Example::completion(&[1, 2], &[3, 4, 5]), Example::completion(&[6], &[7, 8])];
+        let examples =
+            [Example::completion(&[1, 2], &[3, 4, 5]), Example::completion(&[6], &[7, 8])];
         let refs: Vec<&Example> = examples.iter().collect();
         let passes = Answers::plan(&refs, 100, Device::Cpu);
         assert_eq!(passes.len(), 1);

@@ -143,9 +143,7 @@ impl FrozenKv {
         match (self.config.residual, self.config.norm) {
             (Residual::PostNorm, _) => x.shallow_clone(),
             (_, Norm::Rms { eps }) => x.rms_norm::<&Tensor>(hidden, None, eps),
-            (_, Norm::Layer { eps }) => {
-                x.layer_norm::<&Tensor>(hidden, None, None, eps, false)
-            }
+            (_, Norm::Layer { eps }) => x.layer_norm::<&Tensor>(hidden, None, None, eps, false),
         }
     }
 }

@@ -7,12 +7,7 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{
-    CausalLm, FrozenKv, Layout, Plan,
-    attention::Tokens,
-    block::Stream,
-    check_ids,
-};
+use super::{CausalLm, FrozenKv, Layout, Plan, attention::Tokens, block::Stream, check_ids};
 use crate::{Error, cache::KvCache};
 
 /// What others see of a token in the blocks that it has skipped.
@@ -194,7 +189,10 @@ impl<'a> StepPass<'a> {
         if batch != cache.batch() || new != 1 || !room {
             return Err(Error::Shape {
                 what: "tokens to append to the cache".into(),
-                expected: format!("one a row for {} rows, after a prompt and with room", cache.batch()),
+                expected: format!(
+                    "one a row for {} rows, after a prompt and with room",
+                    cache.batch()
+                ),
                 found: format!("{batch} rows, {new} tokens"),
             });
         }
@@ -224,8 +222,7 @@ impl<'a> StepPass<'a> {
             cache.hidden = hidden.as_ref();
             let stream =
                 Stream { x: self.stream.x.shallow_clone(), pending: self.stream.pending.take() };
-            self.stream =
-                self.lm.blocks[self.done].forward(stream, &self.plan, Some(cache), lora);
+            self.stream = self.lm.blocks[self.done].forward(stream, &self.plan, Some(cache), lora);
             self.done += 1;
         }
     }

@@ -98,8 +98,7 @@ impl Rotation {
                 (signed_sin[at], signed_sin[at + half]) = (-s * amplitude, s * amplitude);
             }
         }
-        let place =
-            |v: &[f32]| Tensor::from_slice(v).view(size).to_kind(kind).to_device(device);
+        let place = |v: &[f32]| Tensor::from_slice(v).view(size).to_kind(kind).to_device(device);
         let rotary_dim = rope.rotary_dim as i64;
         Self { cos: place(&cos), signed_sin: place(&signed_sin), rotary_dim }
     }

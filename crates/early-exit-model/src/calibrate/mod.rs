@@ -159,10 +159,8 @@ impl Calibration {
         let step = self.steps();
         let texts = self.chosen(step);
         let tokens: usize = texts.iter().map(|text| text.counted()).sum();
-        let share = Share {
-            token: 1.0 / tokens as f64,
-            free: 1.0 / (tokens - texts.len()).max(1) as f64,
-        };
+        let share =
+            Share { token: 1.0 / tokens as f64, free: 1.0 / (tokens - texts.len()).max(1) as f64 };
         let [kappa, readout] = self.config.at(step);
         let mut report = StepReport { kappa, ..StepReport::default() };
         let mut rng = Seed::new(self.config.seed).derive("exits", step).rng();
@@ -265,7 +263,8 @@ impl Calibration {
     ) -> Result<(), Error> {
         let model = &self.model;
         let executed: Vec<i64> = model.sites().executed().iter().map(|&b| b as i64).collect();
-        let exits = Tensor::from_slice(&executed).to_device(model.device()).index_select(0, outcomes);
+        let exits =
+            Tensor::from_slice(&executed).to_device(model.device()).index_select(0, outcomes);
         let lm = model.computing();
         let traced = traced(
             &lm,

@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 
 use crate::Error;
 
-/// KL(P‖Q_l) of every site's prediction from the teacher's, without gradient.
+/// `KL(P‖Q_l)` of every site's prediction from the teacher's, without gradient.
 ///
 /// Sites are read as the student is: through the final norm and the head. The published code leaves
 /// the norm out, and so measures a divergence that nobody pays. Logits of `logit_rows` positions are
@@ -29,7 +29,8 @@ pub fn divergences(
     let _guard = tch::no_grad_guard();
     let n = teacher.size()[0];
     let chunk = logit_rows.max(1) as i64;
-    let mut parts = vec![Tensor::zeros([0, site_states.len() as i64], (Kind::Float, teacher.device()))];
+    let mut parts =
+        vec![Tensor::zeros([0, site_states.len() as i64], (Kind::Float, teacher.device()))];
     for start in (0..n).step_by(chunk as usize) {
         let len = chunk.min(n - start);
         let target = reference.logits(&teacher.narrow(0, start, len));
@@ -74,9 +75,9 @@ mod tests {
     fn losses_are_the_plain_divergences() {
         let rows = [[0.3_f64, -1.0, 2.0, 0.5], [1.0, 0.0, -0.5, 0.2]];
         let [a, b] = rows.map(|row| softmax(&row));
-        let [x, y] =
-            rows.map(|row| Tensor::from_slice(&row).view([1, 4]).to_kind(Kind::Float));
-        let near = |t: Tensor, expected: f64| assert!((t.double_value(&[]) - expected).abs() < 1e-5);
+        let [x, y] = rows.map(|row| Tensor::from_slice(&row).view([1, 4]).to_kind(Kind::Float));
+        let near =
+            |t: Tensor, expected: f64| assert!((t.double_value(&[]) - expected).abs() < 1e-5);
         near(reverse_kl(&x, &y), kl(&a, &b));
         near(forward_kl(&x, &y), kl(&b, &a));
     }

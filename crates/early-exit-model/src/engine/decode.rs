@@ -180,23 +180,24 @@ impl<'a> Decoder<'a> {
         }
         pass.run_to(sites.num_layers());
         if order.len() < ways.len() {
-            let stayed: Vec<usize> =
-                (0..pass.rows().len()).filter(|&place| !order.contains(&pass.rows()[place])).collect();
+            let stayed: Vec<usize> = (0..pass.rows().len())
+                .filter(|&place| !order.contains(&pass.rows()[place]))
+                .collect();
             order.extend(stayed.iter().map(|&place| pass.rows()[place]));
             let last = pass.states();
             let whole = stayed.len() == pass.rows().len();
-            states.push(if whole { last } else { last.index_select(0, &index(&stayed, lm.device())) });
+            states.push(if whole {
+                last
+            } else {
+                last.index_select(0, &index(&stayed, lm.device()))
+            });
         }
         pass.finish();
         let mut back = vec![0; order.len()];
         for (place, &row) in order.iter().enumerate() {
             back[row] = place;
         }
-        let states = if states.len() == 1 {
-            states.remove(0)
-        } else {
-            Tensor::cat(&states, 0)
-        };
+        let states = if states.len() == 1 { states.remove(0) } else { Tensor::cat(&states, 0) };
         let states = if order.is_sorted() {
             states
         } else {
@@ -222,7 +223,9 @@ impl<'a> Decoder<'a> {
         let (last, early) = logits.split_last().unwrap_or_else(|| unreachable!("there is a site"));
         let divergences: Vec<Tensor> = early
             .iter()
-            .map(|early| kl::exact(last, early).unwrap_or_else(|_| unreachable!("logits of one model")))
+            .map(|early| {
+                kl::exact(last, early).unwrap_or_else(|_| unreachable!("logits of one model"))
+            })
             .collect();
         let law = ExitLaw::of_divergences(&Tensor::stack(&divergences, 1), kappa);
         let n = sites.len();

@@ -2,11 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Error,
-    error::check,
-    sites::Sites,
-};
+use crate::{Error, error::check, sites::Sites};
 
 /// Who leaves where in decoding. Prompts and the first new token always run all blocks.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -43,9 +39,7 @@ impl Rule {
         let all = sites.num_layers();
         match self {
             Self::Off | Self::Sample | Self::Greedy => Ok(()),
-            Self::Threshold(p) => {
-                check("threshold", (0.0..=1.0).contains(p), "a probability", p)
-            }
+            Self::Threshold(p) => check("threshold", (0.0..=1.0).contains(p), "a probability", p),
             Self::Forced(blocks) => {
                 let expected = format!("1 to {all} blocks");
                 check("forced", (1..=all).contains(blocks), &expected, blocks)
@@ -54,8 +48,7 @@ impl Rule {
                 let fine = |w: &f64| w.is_finite() && *w >= 0.0;
                 let some = weights.iter().sum::<f64>() > 0.0;
                 let ok = weights.len() == sites.len() + 1 && weights.iter().all(fine) && some;
-                let expected =
-                    format!("{} weights, not below 0, not all 0", sites.len() + 1);
+                let expected = format!("{} weights, not below 0, not all 0", sites.len() + 1);
                 check("random", ok, &expected, format!("{weights:?}"))
             }
             Self::Teacher(kappa) => {

@@ -1,28 +1,19 @@
 //! Log-probabilities of tokens and exits, scored and with gradients.
 
-use causal_lm::{
-    finetune::Example,
-    head_loss::log_prob_head,
-    score::predictions,
-};
+use causal_lm::{finetune::Example, head_loss::log_prob_head, score::predictions};
 use tch::{Kind, Tensor};
 
 use super::{RlConfig, credit::Credit, trainer::Rollout};
-use crate::{
-    Error,
-    forward::Exits,
-    model::EarlyExitModel,
-    tokens::Answers,
-};
+use crate::{Error, forward::Exits, model::EarlyExitModel, tokens::Answers};
 
 /// What policy and reference say of one answer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Said {
-    /// log π of every token, under the exits.
+    /// `log π` of every token, under the exits.
     pub(super) tokens: Vec<f32>,
-    /// log q of every exit.
+    /// `log q` of every exit.
     pub(super) exits: Vec<f32>,
-    /// log π_ref of every token: all blocks, no adapter.
+    /// `log π_ref` of every token: all blocks, no adapter.
     pub(super) reference: Vec<f32>,
 }
 

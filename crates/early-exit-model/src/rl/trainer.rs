@@ -213,7 +213,7 @@ impl Trainer {
         let said = policy::score(&self.model, &refs, &examples, &self.config)?;
         let sampler_gap = gap(&rollouts, &said);
         let allowed = self.config.max_sampler_gap;
-        if !(sampler_gap <= allowed) {
+        if sampler_gap.is_nan() || sampler_gap > allowed {
             return Err(Error::Disagreement { gap: sampler_gap, allowed });
         }
         let all = self.model.sites().num_layers() as f64;
@@ -310,8 +310,11 @@ impl Trainer {
         let path = folder.join(COUNTERS_FILE);
         // One number, which JSON can hold.
         let text = serde_json::to_string(&Counters { iterations: self.iterations });
-        fs::write(&path, text.unwrap_or_default())
-            .map_err(|source| Error::Io { action: "write", path, source })
+        fs::write(&path, text.unwrap_or_default()).map_err(|source| Error::Io {
+            action: "write",
+            path,
+            source,
+        })
     }
 
     /// Goes back to what [`Trainer::save`] wrote.
@@ -321,8 +324,11 @@ impl Trainer {
     /// by a run with other settings, prompts or another model.
     pub fn restore(&mut self, folder: &Path) -> Result<(), Error> {
         let path = folder.join(COUNTERS_FILE);
-        let text = fs::read_to_string(&path)
-            .map_err(|source| Error::Io { action: "read", path: path.clone(), source })?;
+        let text = fs::read_to_string(&path).map_err(|source| Error::Io {
+            action: "read",
+            path: path.clone(),
+            source,
+        })?;
         let counters: Counters = serde_json::from_str(&text)
             .map_err(|e| Error::Format { path, message: e.to_string() })?;
         let parameters = self.model.named_parameters();
@@ -353,7 +359,9 @@ fn fingerprint(model: &EarlyExitModel, config: &RlConfig, prompts: &[Vec<u32>]) 
     digest.update(format!("{:?} {:?} {:?} {config:?}", lm.config(), lm.kind(), model.config()));
     for prompt in prompts {
         digest.update((prompt.len() as u64).to_le_bytes());
-        prompt.iter().for_each(|id| digest.update(id.to_le_bytes()));
+        for id in prompt {
+            digest.update(id.to_le_bytes());
+        }
     }
     digest.finalize().into()
 }

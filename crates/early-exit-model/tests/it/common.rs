@@ -100,7 +100,11 @@ pub(crate) fn tensor(rows: &[Vec<u32>]) -> Tensor {
 pub(crate) fn model(lm: &CausalLm, adapter: bool) -> EarlyExitModel {
     let config = ExitConfig {
         sites: vec![1, 3, 5],
-        adapter: adapter.then(|| LoraConfig { rank: 2, alpha: 4.0, ..ExitConfig::default().adapter.unwrap() }),
+        adapter: adapter.then(|| LoraConfig {
+            rank: 2,
+            alpha: 4.0,
+            ..ExitConfig::default().adapter.unwrap()
+        }),
         ..ExitConfig::default()
     };
     let model = EarlyExitModel::new(lm, &config, Seed::new(3)).unwrap();

@@ -5,7 +5,10 @@ use early_exit_model::{Error, Exits, Sequences, Skipped, forward::traced};
 use tch::{Kind, Tensor};
 
 use crate::{
-    common::{FAMILIES, LAYERS, ROUNDING, ids, max_abs_diff, model, places, tensor, tiny, uniform, vec_i64},
+    common::{
+        FAMILIES, LAYERS, ROUNDING, ids, max_abs_diff, model, places, tensor, tiny, uniform,
+        vec_i64,
+    },
     naive,
 };
 
@@ -27,7 +30,9 @@ fn full_depth_is_the_plain_model() {
         let sequences = Sequences { input_ids: &tokens, layout: &layout, free: &free };
         let never = Tensor::full([4], LAYERS as i64, (Kind::Int64, tch::Device::Cpu));
         let ones = uniform(&[4, 3], 1).ones_like();
-        for how in [Exits::Off, Exits::Prescribed(&never), Exits::Sampled(&ones), Exits::Threshold(1.0)] {
+        for how in
+            [Exits::Off, Exits::Prescribed(&never), Exits::Sampled(&ones), Exits::Threshold(1.0)]
+        {
             let found = exits.forward(&sequences, how).unwrap();
             assert_eq!(max_abs_diff(&found.hidden, &plain), 0.0, "{family} {how:?}");
             assert_eq!(vec_i64(&found.exits), [6; 4]);
@@ -104,7 +109,11 @@ fn leaving_together_truncates_the_model() {
                     Exits::Prescribed(&prescribed),
                 )
                 .unwrap();
-                assert_eq!(max_abs_diff(&found.hidden, &expected), 0.0, "{family} {blocks} {skipped:?}");
+                assert_eq!(
+                    max_abs_diff(&found.hidden, &expected),
+                    0.0,
+                    "{family} {blocks} {skipped:?}"
+                );
             }
         }
     }
@@ -136,7 +145,8 @@ fn frozen_tokens_stay_and_cost_nothing() {
                 assert_eq!(max_abs_diff(&states.get(*place as i64), state), 0.0);
             }
         }
-        let depths: Vec<usize> = (0..10).map(|t| if (4..9).contains(&t) { t - 3 } else { 6 }).collect();
+        let depths: Vec<usize> =
+            (0..10).map(|t| if (4..9).contains(&t) { t - 3 } else { 6 }).collect();
         assert_eq!(executed, depths.iter().sum::<usize>());
         let hidden = pass.finish().get(0);
         for (place, state) in &left {
@@ -169,9 +179,15 @@ fn exits_reach_forward_only() {
             .unwrap()
             .hidden
             .get(0);
-            assert!(max_abs_diff(&found.narrow(0, 0, 6), &plain.narrow(0, 0, 6)) < 1e-5, "{family}");
+            assert!(
+                max_abs_diff(&found.narrow(0, 0, 6), &plain.narrow(0, 0, 6)) < 1e-5,
+                "{family}"
+            );
             for later in 6..10 {
-                assert!(max_abs_diff(&found.get(later), &plain.get(later)) > 1e-3, "{family} {later}");
+                assert!(
+                    max_abs_diff(&found.get(later), &plain.get(later)) > 1e-3,
+                    "{family} {later}"
+                );
             }
         }
     }
@@ -196,7 +212,8 @@ fn rows_do_not_see_each_other() {
         let free = places(&free);
         let sequences = Sequences { input_ids: &tokens, layout: &layout, free: &free };
         let together = exits.forward(&sequences, Exits::Sampled(&uniforms)).unwrap();
-        let depths: std::collections::BTreeSet<i64> = vec_i64(&together.exits).into_iter().collect();
+        let depths: std::collections::BTreeSet<i64> =
+            vec_i64(&together.exits).into_iter().collect();
         assert!(depths.len() > 2, "{depths:?}");
         let mut at = 0;
         for (i, row) in rows.iter().enumerate() {

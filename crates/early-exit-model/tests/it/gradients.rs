@@ -18,7 +18,7 @@ fn loss(model: &EarlyExitModel, traced: &Traced) -> Tensor {
 #[test]
 fn finite_differences_through_frozen_tokens() {
     /// Half the step; the loss is summed from f32.
-    const STEP: f64 = 3e-3;
+    const STEP: f64 = 2e-3;
     for family in FAMILIES {
         let lm = tiny(family, 1);
         let model = model(&lm, true);
@@ -45,7 +45,7 @@ fn finite_differences_through_frozen_tokens() {
                 found
             };
             let found = (at(&mut parameter, STEP) - at(&mut parameter, -STEP)) / (2.0 * STEP);
-            let tolerance = 5e-3 + 0.02 * expected.abs();
+            let tolerance = 1e-2 + 0.02 * expected.abs();
             assert!((found - expected).abs() < tolerance, "{family} {name}: {found} {expected}");
         }
     }

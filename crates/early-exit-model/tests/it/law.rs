@@ -59,7 +59,8 @@ fn the_corners_of_the_law() {
     let shut = ExitLaw::of_gates(&Tensor::full([1, 3], -200.0, (Kind::Float, tch::Device::Cpu)));
     assert_eq!(rows(&shut.log_probs().exp()), [0.0, 0.0, 0.0, 1.0]);
     // Property 11: equal predictions mean the first site, with probability 1.
-    let equal = ExitLaw::of_divergences(&Tensor::zeros([1, 3], (Kind::Float, tch::Device::Cpu)), 1.0);
+    let equal =
+        ExitLaw::of_divergences(&Tensor::zeros([1, 3], (Kind::Float, tch::Device::Cpu)), 1.0);
     assert_eq!(rows(&equal.log_probs().exp()), [1.0, 0.0, 0.0, 0.0]);
     assert_eq!(vec_i64(&equal.sample(&uniform(&[1, 3], 1))), [0]);
     // The numbers of the published code.

@@ -128,8 +128,10 @@ pub(crate) fn forward(lm: &CausalLm, ids: &[u32], exits: &[usize], skipped: Skip
                     .map(|h| {
                         let query = projected[t][0].get(h as i64);
                         let kv = (h / group) as i64;
-                        let k: Vec<Tensor> = visible.iter().map(|&s| projected[s][1].get(kv)).collect();
-                        let v: Vec<Tensor> = visible.iter().map(|&s| projected[s][2].get(kv)).collect();
+                        let k: Vec<Tensor> =
+                            visible.iter().map(|&s| projected[s][1].get(kv)).collect();
+                        let v: Vec<Tensor> =
+                            visible.iter().map(|&s| projected[s][2].get(kv)).collect();
                         let scores = Tensor::stack(&k, 0).mv(&query) / (c.head_dim as f64).sqrt();
                         Tensor::stack(&v, 0).tr().mv(&scores.softmax(0, Kind::Double))
                     })

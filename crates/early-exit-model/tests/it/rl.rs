@@ -12,7 +12,7 @@ use rl_core::{
 };
 use tch::{Kind, Tensor};
 
-use crate::common::{LAYERS, ROUNDING, VOCAB, ids, max_abs_diff, model, tensor, tiny};
+use crate::common::{ROUNDING, VOCAB, ids, max_abs_diff, model, tensor, tiny};
 
 fn prompts() -> Vec<Vec<u32>> {
     (0..5).map(|i| ids(2 + i % 3, 60 + i as u64)).collect()
@@ -30,6 +30,7 @@ fn config() -> RlConfig {
 }
 
 /// Pays for small tokens.
+#[expect(clippy::unnecessary_wraps, reason = "a verifier's signature")]
 fn small(answer: &Answer<'_>) -> Result<f64, String> {
     let small = answer.ids.iter().filter(|&&id| (id as usize) < VOCAB / 2).count();
     Ok(small as f64 / answer.ids.len() as f64)
@@ -56,12 +57,8 @@ fn equal_rewards_give_no_gradient() {
 #[test]
 fn shut_gates_and_no_lambda_are_plain_rloo() {
     let lm = tiny("llama", 1);
-    let config = RlConfig {
-        depth_coef: 0.0,
-        kl_coef: 0.0,
-        baseline: Baseline::LeaveOneOut,
-        ..config()
-    };
+    let config =
+        RlConfig { depth_coef: 0.0, kl_coef: 0.0, baseline: Baseline::LeaveOneOut, ..config() };
     let shut = || {
         let model = model(&lm, true);
         model.gates().shift(-80.0);
@@ -88,10 +85,11 @@ fn shut_gates_and_no_lambda_are_plain_rloo() {
         let hidden = computing.hidden(&tensor(&[row]), &Layout::Dense).unwrap().get(0);
         let states = hidden.narrow(0, prompt.len() as i64 - 1, rollout.ids.len() as i64);
         let targets: Vec<i64> = rollout.ids.iter().map(|&id| i64::from(id)).collect();
-        let log_probs = computing
-            .logits(&states)
-            .log_softmax(-1, Kind::Float)
-            .gather(1, &Tensor::from_slice(&targets).unsqueeze(1), false);
+        let log_probs = computing.logits(&states).log_softmax(-1, Kind::Float).gather(
+            1,
+            &Tensor::from_slice(&targets).unsqueeze(1),
+            false,
+        );
         let loss = log_probs.mean(Kind::Float) * (-advantage / made.rollouts.len() as f64);
         loss.backward();
     }
@@ -101,7 +99,8 @@ fn shut_gates_and_no_lambda_are_plain_rloo() {
     groups.extend(ParameterGroup::by_rank(gates, config.gate_lr, 0.0));
     let norm = AdamW::new(config.optimizer, groups).unwrap().step(1.0).unwrap();
     assert!((norm - made.report.grad_norm).abs() < 1e-3 * norm, "{norm} {}", made.report.grad_norm);
-    for ((name, a), (_, b)) in plain.named_parameters().iter().zip(trainer.model().named_parameters())
+    for ((name, a), (_, b)) in
+        plain.named_parameters().iter().zip(trainer.model().named_parameters())
     {
         // Adam's first step is the learning rate times the gradient's sign.
         let gap = (a - b).abs().mean(Kind::Double).double_value(&[]);
@@ -233,7 +232,8 @@ fn failing_verifiers_and_bad_settings_are_told() {
         .iterate(&mut |_: &Answer<'_>| Err("no verdict".to_owned()))
         .unwrap_err()
         .to_string();
-    let expected = "12 of 12 answers could not be scored, more than the allowed 1; the first: no verdict";
+    let expected =
+        "12 of 12 answers could not be scored, more than the allowed 1; the first: no verdict";
     assert_eq!(message, expected);
     let mut calls = 0;
     let mut one_fails = |answer: &Answer<'_>| {
@@ -261,5 +261,4 @@ fn failing_verifiers_and_bad_settings_are_told() {
     assert!(message.contains("at most 58 tokens"), "{message}");
     let text = toml::to_string(&config()).unwrap();
     assert_eq!(toml::from_str::<RlConfig>(&text).unwrap(), config());
-    assert_eq!(LAYERS, 6);
 }

@@ -15,7 +15,8 @@ fn what_was_saved_comes_back() {
         exits.save(folder.path()).unwrap();
         let back = EarlyExitModel::load(folder.path(), &lm, Some(exits.sites())).unwrap();
         assert_eq!((back.sites(), back.config().gate), (exits.sites(), exits.config().gate));
-        for ((name, a), (other, b)) in exits.named_parameters().iter().zip(back.named_parameters()) {
+        for ((name, a), (other, b)) in exits.named_parameters().iter().zip(back.named_parameters())
+        {
             assert_eq!(*name, other);
             assert_eq!(max_abs_diff(a, &b), 0.0);
         }
