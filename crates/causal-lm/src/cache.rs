@@ -10,8 +10,10 @@ use crate::{Error, config::ModelConfig, model::LayerCache};
 /// what lies before is never looked at.
 #[derive(Debug)]
 pub struct KvCache {
-    /// For each block keys and values, `[batch, kv_heads, capacity, head_dim]`.
-    layers: Vec<(Tensor, Tensor)>,
+    /// Keys and values of all blocks, each `[blocks, batch, kv_heads, capacity, head_dim]`.
+    all: [Tensor; 2],
+    /// The parts of `all` that are one block's.
+    layers: Vec<[Tensor; 2]>,
     starts: Vec<i64>,
     starts_tensor: Tensor,
     len: i64,
@@ -39,14 +41,16 @@ impl KvCache {
             });
         }
         let size = [
+            config.num_layers as i64,
             starts.len() as i64,
             config.num_kv_heads as i64,
             capacity as i64,
             config.head_dim as i64,
         ];
-        let empty = || Tensor::empty(size, (kind, device));
+        let all = [(); 2].map(|()| Tensor::empty(size, (kind, device)));
         Ok(Self {
-            layers: (0..config.num_layers).map(|_| (empty(), empty())).collect(),
+            layers: layers(&all),
+            all,
             starts_tensor: Tensor::from_slice(&starts).to_device(device),
             starts,
             len: 0,
@@ -87,16 +91,16 @@ impl KvCache {
         let index = Tensor::from_slice(&index).to_device(self.starts_tensor.device());
         let pick = |t: &Tensor| {
             let size = t.size();
-            let out = Tensor::empty(
-                [rows.len() as i64, size[1], size[2], size[3]],
-                (t.kind(), t.device()),
-            );
+            let size = [size[0], rows.len() as i64, size[2], size[3], size[4]];
+            let out = Tensor::empty(size, (t.kind(), t.device()));
             // What lies beyond `len` has never been written and need not be copied.
-            out.narrow(2, 0, self.len).copy_(&t.narrow(2, 0, self.len).index_select(0, &index));
+            out.narrow(3, 0, self.len).copy_(&t.narrow(3, 0, self.len).index_select(1, &index));
             out
         };
+        let all = self.all.each_ref().map(pick);
         Self {
-            layers: self.layers.iter().map(|(k, v)| (pick(k), pick(v))).collect(),
+            layers: layers(&all),
+            all,
             starts: rows.iter().map(|&r| self.starts[r]).collect(),
             starts_tensor: self.starts_tensor.index_select(0, &index),
             len: self.len,
@@ -118,11 +122,40 @@ impl KvCache {
     }
 
     pub(crate) fn layer(&self, index: usize) -> LayerCache<'_> {
-        let (keys, values) = &self.layers[index];
-        LayerCache { keys, values, len: self.len }
+        let [keys, values] = &self.layers[index];
+        LayerCache { keys, values, len: self.len, rows: None, hidden: None }
+    }
+
+    /// Writes the next position's keys and values of the blocks from `block` on, for some rows.
+    ///
+    /// # Shapes
+    /// - `rows`: `[n]`, i64; none where they are all rows
+    /// - `keys`, `values`: `[blocks, n, kv_heads, head_dim]`
+    pub(crate) fn fill(&self, block: usize, rows: Option<&Tensor>, keys: &Tensor, values: &Tensor) {
+        for (all, new) in self.all.iter().zip([keys, values]) {
+            let mut place = all.narrow(0, block as i64, new.size()[0]).select(3, self.len);
+            match rows {
+                None => place.copy_(new),
+                Some(rows) => drop(place.index_copy_(1, rows, new)),
+            }
+        }
+    }
+
+    /// Keys and values of one block as far as they are written: `[batch, kv_heads, len, head_dim]`
+    /// each.
+    ///
+    /// # Panics
+    /// If there is no such block.
+    pub fn written(&self, block: usize) -> [Tensor; 2] {
+        self.layers[block].each_ref().map(|t| t.narrow(2, 0, self.len))
     }
 
     pub(crate) fn advance(&mut self, new: usize) {
         self.len += new as i64;
     }
+}
+
+/// The parts of `[blocks, ..]` that are one block's.
+fn layers([keys, values]: &[Tensor; 2]) -> Vec<[Tensor; 2]> {
+    (0..keys.size()[0]).map(|block| [keys.get(block), values.get(block)]).collect()
 }

@@ -197,6 +197,9 @@ fn complete_chunk<M: StepModel>(
     observe: &mut dyn FnMut(NewToken) -> Flow,
 ) -> Result<Vec<Completion>, Error> {
     let (mut state, mut logits) = prefill_distinct(model, chunk, config.max_new_tokens)?;
+    let indices: Vec<usize> = (first..first + chunk.len()).collect();
+    let seeds: Vec<u64> = chunk.iter().map(|request| request.seed).collect();
+    model.assign(&mut state, &indices, &seeds);
     let penalize = (config.repetition_penalty - 1.0).abs() > 0.0;
     let mut rows: Vec<Row> = chunk
         .iter()

@@ -30,6 +30,12 @@ pub trait StepModel {
         max_new_tokens: usize,
     ) -> Result<(Self::State, Tensor), Error>;
 
+    /// Tells the state of whom its rows are, once, after the prompts have been read and before the
+    /// first step: request `requests[i]` with seed `seeds[i]` has row `i`.
+    ///
+    /// For models that draw random numbers of their own, or keep a record. Most have no use for it.
+    fn assign(&self, _state: &mut Self::State, _requests: &[usize], _seeds: &[u64]) {}
+
     /// Appends one token to every row; returns the next logits, `[rows, vocab]` in f32.
     ///
     /// # Errors

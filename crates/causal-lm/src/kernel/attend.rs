@@ -137,7 +137,8 @@ impl Task<'_> {
         // SAFETY: all offsets are inside the tensors: see `attend`.
         unsafe {
             let qkv = self.qkv.get().cast::<E>().add(row * total * dim);
-            let cache_row = (row * self.num_kv_heads + kv_head) * self.capacity * dim;
+            let cache_row = self.step.rows[row];
+            let cache_row = (cache_row * self.num_kv_heads + kv_head) * self.capacity * dim;
             let keys = self.keys.get().cast::<E>().add(cache_row);
             let values = self.values.get().cast::<E>().add(cache_row);
             let new_key = qkv.add((self.num_heads + kv_head) * dim);

@@ -81,6 +81,17 @@ impl PackedMatrix {
         Some(y)
     }
 
+    /// The product with some rows of the weight only, on the same storage; `None` if they do not
+    /// begin and end with panels.
+    pub(crate) fn rows(&self, start: i64, len: i64) -> Option<Self> {
+        let whole = start % LANES == 0 && len % LANES == 0;
+        whole.then(|| Self {
+            panels: self.panels.narrow(0, start / LANES, len / LANES),
+            out: len,
+            input: self.input,
+        })
+    }
+
     /// Another handle on the same storage.
     #[must_use]
     pub(crate) fn shallow_clone(&self) -> Self {

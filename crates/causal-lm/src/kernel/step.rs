@@ -9,6 +9,8 @@ use crate::config::{ModelConfig, Rope, Window};
 pub(crate) struct Step {
     /// First position each row can see.
     pub(super) starts: Vec<usize>,
+    /// Row of the cache that each row has.
+    pub(super) rows: Vec<usize>,
     /// Positions cached before this step.
     pub(super) len: usize,
     /// `[rows or 1, rotary_dim / 2]`.
@@ -33,7 +35,22 @@ impl Step {
                 sin.push(s * amplitude);
             }
         }
-        Self { starts: starts.iter().map(|&s| s as usize).collect(), len, cos, sin, half }
+        let rows = (0..starts.len()).collect();
+        let starts = starts.iter().map(|&s| s as usize).collect();
+        Self { starts, rows, len, cos, sin, half }
+    }
+
+    /// Goes on with some rows only, which keep their rows of the cache.
+    pub(crate) fn keep(&mut self, places: &[usize]) {
+        if self.cos.len() > self.half {
+            for angles in [&mut self.cos, &mut self.sin] {
+                let of = |&row: &usize| angles[row * self.half..(row + 1) * self.half].to_vec();
+                *angles = places.iter().flat_map(of).collect();
+            }
+        }
+        for per_row in [&mut self.starts, &mut self.rows] {
+            *per_row = places.iter().map(|&row| per_row[row]).collect();
+        }
     }
 
     /// Cosines and sines of a row's position.
@@ -50,9 +67,9 @@ impl Step {
     /// Attention of the new tokens over the cache, into which their keys and values are written.
     ///
     /// # Shapes
-    /// - `qkv`: `[batch, 1, (heads + 2 kv_heads) · head_dim]`, not yet rotated
+    /// - `qkv`: `[rows, 1, (heads + 2 kv_heads) · head_dim]`, not yet rotated
     /// - `keys`, `values`: `[batch, kv_heads, capacity, head_dim]`
-    /// - returns: `[batch, 1, heads · head_dim]`; `None` where there is no kernel
+    /// - returns: `[rows, 1, heads · head_dim]`; `None` where there is no kernel
     pub(crate) fn attend(
         &self,
         config: [usize; 3],
@@ -128,7 +145,8 @@ mod imp {
         let cache = keys.size();
         let fits = attend::fits(head_dim)
             && qkv.size() == [batch, 1, width]
-            && cache[..] == [batch, num_kv_heads as i64, cache[2], dim]
+            && cache[..] == [cache[0], num_kv_heads as i64, cache[2], dim]
+            && step.rows.iter().all(|&row| (row as i64) < cache[0])
             && values.size() == cache
             && (step.len as i64) < cache[2]
             && plain(&[keys, values])

@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::{
-    attention::{Attention, LayerCache},
+    attention::{Attention, LayerCache, Tokens},
     linear::Linear,
     norm::NormLayer,
     plan::Plan,
@@ -113,6 +113,43 @@ impl Block {
         lora: Option<&LayerLora>,
     ) -> Stream {
         let attend = |x: &Tensor| self.attention.forward(x, plan, self.window, cache, lora);
+        self.around(stream, attend, lora)
+    }
+
+    /// The residual stream after this block if only `tokens` run it: the others keep theirs, and are
+    /// seen through the keys and values that it gives.
+    pub(crate) fn forward_some(
+        &self,
+        x: &Tensor,
+        tokens: &Tokens<'_>,
+        plan: &Plan,
+        lora: Option<&LayerLora>,
+    ) -> Tensor {
+        let flat = x.flatten(0, 1); // [batch · seq, hidden]
+        let keys_values = self.attention.keys_values(&self.attention_input(x), lora);
+        let attend = |own: &Tensor| {
+            self.attention.forward_some(own, &keys_values, tokens, plan, self.window, lora)
+        };
+        let stream = Stream { x: flat.index_select(0, tokens.index), pending: None };
+        let own = self.around(stream, attend, lora).sum();
+        flat.index_copy(0, tokens.index, &own).view_as(x)
+    }
+
+    /// What attention reads of a residual stream.
+    pub(crate) fn attention_input(&self, x: &Tensor) -> Tensor {
+        match self.residual {
+            Residual::PostNorm => x.shallow_clone(),
+            _ => self.attention_norm.forward(x),
+        }
+    }
+
+    /// The block, with attention as `attend` has it.
+    fn around(
+        &self,
+        stream: Stream,
+        attend: impl FnOnce(&Tensor) -> Tensor,
+        lora: Option<&LayerLora>,
+    ) -> Stream {
         let feed = |x: &Tensor| self.feed_forward.forward(x, self.fused, lora);
         let (first, second) = (&self.attention_norm, &self.feed_forward_norm);
         match self.residual {

@@ -57,6 +57,19 @@ impl Linear {
         self.packed = PackedMatrix::pack(&self.weight);
     }
 
+    /// The map to some of the outputs only, on the same storage.
+    ///
+    /// # Panics
+    /// If there are no such outputs.
+    #[must_use]
+    pub fn rows(&self, start: i64, len: i64) -> Self {
+        Self {
+            weight: self.weight.narrow(0, start, len),
+            bias: self.bias.as_ref().map(|bias| bias.narrow(0, start, len)),
+            packed: self.packed.as_ref().and_then(|packed| packed.rows(start, len)),
+        }
+    }
+
     /// Adds low-rank products to rows of the weight, each from a row on, in a copy of it.
     pub(crate) fn add_rows(&mut self, parts: &[(usize, &Option<Pair>)]) {
         if parts.iter().all(|(_, pair)| pair.is_none()) {

@@ -3,8 +3,10 @@
 mod attention;
 mod block;
 mod build;
+mod frozen;
 mod linear;
 mod norm;
+mod pass;
 mod plan;
 mod rope;
 mod tree;
@@ -14,8 +16,10 @@ pub(crate) use attention::LayerCache;
 use block::Stream;
 pub use block::{Block, FeedForward};
 pub(crate) use build::{deinterleave, interleave, published_shapes};
+pub use frozen::FrozenKv;
 pub use linear::Linear;
 pub use norm::NormLayer;
+pub use pass::{Pass, Skipped, StepPass};
 pub use plan::{Layout, Plan};
 pub use rope::{Rotation, frequencies};
 use tch::{Device, Kind, Tensor};
@@ -241,11 +245,16 @@ impl CausalLm {
     /// [`Error::Shape`] if `input_ids` is not a matrix, is empty, is longer than the context, or
     /// does not fit `layout`.
     pub fn hidden(&self, input_ids: &Tensor, layout: &Layout) -> Result<Tensor, Error> {
+        let plan = self.plan(input_ids, layout)?;
+        Ok(self.run(input_ids, &plan, None))
+    }
+
+    /// Checks a batch, and says where its tokens are and what they see.
+    fn plan(&self, input_ids: &Tensor, layout: &Layout) -> Result<Plan, Error> {
         let [batch, seq] = check_ids(input_ids)?;
         layout.validate(batch, seq)?;
         self.check_length(layout.longest(seq))?;
-        let plan = Plan::of_batch(&self.config, layout, seq, self.kind(), self.device());
-        Ok(self.run(input_ids, &plan, None))
+        Ok(Plan::of_batch(&self.config, layout, seq, self.kind(), self.device()))
     }
 
     /// Hidden states of `input_ids: [batch, new]` after those in `cache`, which grows by `new`.

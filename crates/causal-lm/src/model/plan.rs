@@ -251,6 +251,15 @@ impl Plan {
         self.rows.as_ref()
     }
 
+    /// Goes on with some rows of a step only; general views stay those of the whole batch.
+    pub(crate) fn keep(&mut self, places: &[usize]) {
+        for view in std::iter::once(&mut self.full).chain(&mut self.sliding) {
+            if let View::Step(step) = view {
+                step.keep(places);
+            }
+        }
+    }
+
     pub(crate) fn view(&self, window: Window) -> &View {
         match (window, &self.sliding) {
             (Window::Sliding(_), Some(view)) => view,

@@ -81,6 +81,28 @@ impl Rotation {
         Self { cos, signed_sin, rotary_dim: rope.rotary_dim as i64 }
     }
 
+    /// As [`Rotation::new`] for one row of positions, which are few: the angles' cosines and sines are
+    /// not worth the calls into libtorch.
+    pub(crate) fn few(rope: &Rope, positions: &[i64], kind: Kind, device: Device) -> Self {
+        let frequencies = frequencies(rope);
+        let amplitude = rope.amplitude() as f32;
+        let size = [1, positions.len() as i64, 1, rope.rotary_dim as i64];
+        let half = frequencies.len();
+        let (mut cos, mut signed_sin) = (vec![0.0; 2 * half * positions.len()], Vec::new());
+        signed_sin.resize(cos.len(), 0.0);
+        for (row, &position) in positions.iter().enumerate() {
+            for (i, &frequency) in frequencies.iter().enumerate() {
+                let (s, c) = (position as f32 * frequency as f32).sin_cos();
+                let at = 2 * half * row + i;
+                (cos[at], cos[at + half]) = (c * amplitude, c * amplitude);
+                (signed_sin[at], signed_sin[at + half]) = (-s * amplitude, s * amplitude);
+            }
+        }
+        let place = |v: &[f32]| Tensor::from_slice(v).view(size).to_kind(kind).to_device(device);
+        let rotary_dim = rope.rotary_dim as i64;
+        Self { cos: place(&cos), signed_sin: place(&signed_sin), rotary_dim }
+    }
+
     /// Rotates the leading dimensions of `heads: [batch, seq, heads, head_dim]`.
     pub fn apply(&self, heads: &Tensor) -> Tensor {
         let head_dim = *heads.size().last().unwrap_or(&0);

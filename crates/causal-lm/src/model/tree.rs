@@ -85,6 +85,11 @@ impl Rows {
         ])
     }
 
+    /// `[1, tokens]` as `[rows, longest]`.
+    pub(crate) fn spread_flags(&self, flat: &Tensor) -> Tensor {
+        flat.flatten(0, 1).index_select(0, &self.cells).view([self.rows, self.longest])
+    }
+
     /// `[rows, longest, dim]` as `[1, tokens, dim]`.
     pub(crate) fn gather(&self, rows: &Tensor) -> Tensor {
         pick(&rows.flatten(0, 1), &self.tokens).unsqueeze(0)

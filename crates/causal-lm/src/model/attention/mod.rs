@@ -1,5 +1,8 @@
 //! Grouped-query attention over a whole batch or over a cache.
 
+mod some;
+
+pub(crate) use some::Tokens;
 use tch::{Kind, Tensor};
 
 use super::{
@@ -47,6 +50,10 @@ pub(crate) struct LayerCache<'a> {
     pub(crate) values: &'a Tensor,
     /// Positions already written.
     pub(crate) len: i64,
+    /// Rows of the cache that the new tokens belong to, `[rows]`, where they are not all.
+    pub(crate) rows: Option<&'a Tensor>,
+    /// Positions that nothing sees, `[batch, capacity]`, where there are some.
+    pub(crate) hidden: Option<&'a Tensor>,
 }
 
 impl Attention {
@@ -92,6 +99,11 @@ impl Attention {
         lora: Option<&LayerLora>,
     ) -> Tensor {
         let mixed = match (plan.view(window), cache) {
+            (View::General { rotation, mask }, Some(cache))
+                if cache.rows.is_some() || cache.hidden.is_some() =>
+            {
+                self.general_rows(&self.project(x, lora), rotation, mask, &cache)
+            }
             (View::General { rotation, mask }, cache) => {
                 self.general(&self.project(x, lora), rotation, mask, plan.rows(), cache)
             }
