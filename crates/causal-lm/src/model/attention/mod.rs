@@ -17,7 +17,7 @@ use crate::{
     lora::LayerLora,
 };
 
-/// Longest sequence whose scores are held for the backward pass.
+/// Longest sequence whose scores are held.
 const SHORT: i64 = 512;
 
 /// Projections of one block's attention.
@@ -197,12 +197,13 @@ impl Attention {
 
     /// Many queries: libtorch's blocked kernel, which never holds the scores of all pairs.
     ///
-    /// Its backward pass multiplies in f32 whatever the type, so short sequences in a narrower one that
-    /// are trained on take two batched products instead.
+    /// Its backward pass multiplies in f32 whatever the type, so short sequences in a narrower one
+    /// take two batched products instead; without a gradient too, since what is measured must be
+    /// what is trained, to the bit.
     fn over_batch(&self, queries: &Tensor, keys: &Tensor, values: &Tensor, mask: &Mask) -> Tensor {
         let seq = keys.size()[2];
         let narrow = !matches!(queries.kind(), Kind::Float | Kind::Double);
-        if narrow && queries.requires_grad() && seq <= SHORT {
+        if narrow && seq <= SHORT {
             return match mask {
                 Mask::Causal => {
                     let causal = Mask::causal(seq, keys.kind(), keys.device());
