@@ -183,6 +183,8 @@ mod tests {
         approx::assert_abs_diff_eq!(updates.first_ratio_gap, gap, epsilon = 1e-12);
         let ppo = Algorithm::Ppo(crate::algorithm::PpoConfig::default());
         approx::assert_abs_diff_eq!(updates.clip_frac(&ppo).unwrap(), 0.4, epsilon = 1e-12);
+        updates.add(Update { clip_frac: 0.2, ..Update::default() });
+        approx::assert_abs_diff_eq!(updates.clip_frac(&ppo).unwrap(), 0.3, epsilon = 1e-12);
         // A later step of another size does not move what the first one was.
         updates.add(Update { log_ratio_square: 9.0, ..Update::default() });
         approx::assert_abs_diff_eq!(updates.first_ratio_gap, gap, epsilon = 1e-12);

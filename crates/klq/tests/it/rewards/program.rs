@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -92,6 +93,25 @@ fn garbage_costs_one_score_each() {
     assert_eq!(said[4], Err("reward program sh: expected id \"7\", found \"8\"".into()));
 }
 
+/// Every line is that of the answer whose turn it is, and a long one is cut where it is shown.
+#[test]
+fn lines_belong_to_their_answers() {
+    let prompts = ["a", "b"].map(|id| Prompt { id: id.into(), ..prompt() });
+    let answers = prompts.each_ref().map(|prompt| answer(prompt, "x"));
+    let script = r#"
+        read l; echo '{"id": "a", "score": 1}'
+        read l; echo '{"id": "b", "score": 2}'
+        read l; printf '%0100d\n' 0
+        read l; echo '{"id": "a", "score": 3}'
+        cat > /dev/null"#;
+    let mut program = sh(script, 20.0);
+    assert_eq!(program.score(&answers), [Ok(1.0), Ok(2.0)]);
+    let said = program.score(&answers);
+    let shown = format!("found \"{}…\"", "0".repeat(80));
+    assert!(said[0].as_ref().unwrap_err().ends_with(&shown), "{said:?}");
+    assert_eq!(said[1], Err("reward program sh: expected id \"b\", found \"a\"".into()));
+}
+
 #[test]
 fn a_program_that_ends_leaves_the_rest_without_score() {
     let mut program = sh(r#"read l; echo '{"score": 1}'; read l; exit 3"#, 20.0);
@@ -129,28 +149,51 @@ fn an_endless_line_is_not_read() {
     assert!(why.contains("expected lines of at most 1048576 bytes"), "{why}");
 }
 
+/// A program that writes to `file` behind everyone's back, and scores the first answer only.
+fn busy(file: &Path, timeout_s: f64) -> Program {
+    let script = format!(
+        "(while :; do echo x >> '{}'; sleep 0.02; done) & read l; echo '{{\"score\": 1}}'; sleep 600",
+        file.display()
+    );
+    sh(&script, timeout_s)
+}
+
+fn assert_writes(file: &Path, writes: bool) {
+    let size = || fs::metadata(file).map_or(0, |m| m.len());
+    let start = Instant::now();
+    while writes && size() == 0 {
+        assert!(start.elapsed() < Duration::from_secs(20), "it never wrote");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    if !writes {
+        std::thread::sleep(Duration::from_millis(100));
+        let before = size();
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(size(), before, "it still writes");
+    }
+}
+
 #[test]
 fn what_the_program_started_ends_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("alive");
-    let script = format!(
-        "(while :; do echo x >> '{}'; sleep 0.02; done) & while read l; do echo '{{\"score\": 1}}'; \
-         done",
-        file.display()
-    );
-    let mut program = sh(&script, 20.0);
+    let mut program = busy(&file, 20.0);
     assert_eq!(scores(&mut program, &["x"]), [Ok(1.0)]);
-    let size = || fs::metadata(&file).map_or(0, |m| m.len());
-    let start = Instant::now();
-    while size() == 0 {
-        assert!(start.elapsed() < Duration::from_secs(20), "it never wrote");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    assert_writes(&file, true);
     drop(program);
-    std::thread::sleep(Duration::from_millis(100));
-    let before = size();
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(size(), before, "it still writes");
+    assert_writes(&file, false);
+}
+
+#[test]
+fn a_program_that_is_given_up_is_ended_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("alive");
+    let mut program = busy(&file, 2.0);
+    assert_eq!(scores(&mut program, &["x"]), [Ok(1.0)]);
+    assert_writes(&file, true);
+    assert!(scores(&mut program, &["x"])[0].is_err());
+    assert_writes(&file, false);
+    drop(program);
 }
 
 #[test]
@@ -158,10 +201,13 @@ fn settings_are_checked_and_read_in_both_forms() {
     let missing = ProgramConfig { command: vec!["/no/such/program".into()], timeout_s: 1.0 };
     let error = Program::start(&missing).unwrap_err().to_string();
     assert!(error.starts_with("cannot start /no/such/program: "), "{error}");
-    let no_time = ProgramConfig { command: vec!["sh".into()], timeout_s: 0.0 };
-    for config in [ProgramConfig::default(), no_time] {
+    let sh = |timeout_s| ProgramConfig { command: vec!["sh".into()], timeout_s };
+    let no_name = ProgramConfig { command: vec![String::new()], timeout_s: 1.0 };
+    for config in [ProgramConfig::default(), sh(0.0), sh(1e5), sh(f64::NAN)] {
         assert!(Program::start(&config).is_err());
     }
+    let error = Program::start(&no_name).unwrap_err().to_string();
+    assert!(error.starts_with("command: expected a program and its arguments"), "{error}");
     let of = |text: &str| toml::from_str::<File>(text).map(|file| file.program);
     let words = of(r#"program = ["python3", "score.py"]"#).unwrap();
     assert_eq!((words.command.len(), words.timeout_s), (2, 60.0));
