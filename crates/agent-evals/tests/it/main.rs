@@ -1,0 +1,5 @@
+//! The harness from outside.
+
+mod agent;
+mod common;
+mod journal;
