@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(nearest("modifing_logs", known.into_iter()), "is modifying_logs meant?");
         assert_eq!(
             nearest("zzzz", known.into_iter()),
-            "there are network_manager, modifying_logs, moral_flexibility"
+            "there are modifying_logs, network_manager, moral_flexibility"
         );
     }
 
