@@ -9,6 +9,8 @@ mod party;
 mod persona;
 mod replay;
 mod run;
+#[cfg(target_os = "linux")]
+pub mod sandbox;
 mod scenario;
 mod scorer;
 pub mod tool;

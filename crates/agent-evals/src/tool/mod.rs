@@ -2,6 +2,8 @@
 
 mod function;
 mod memory;
+#[cfg(target_os = "linux")]
+mod sandboxed;
 mod schema;
 
 use chat_model::ToolCall;
@@ -11,6 +13,8 @@ use serde_json::{Map, Value};
 
 pub use function::FunctionTool;
 pub use memory::Memory;
+#[cfg(target_os = "linux")]
+pub use sandboxed::sandboxed;
 pub(crate) use schema::check as check_arguments;
 
 use crate::Error;
