@@ -3,6 +3,7 @@
 mod agent;
 mod error;
 mod event;
+pub mod inspect;
 pub mod journal;
 mod limits;
 mod party;

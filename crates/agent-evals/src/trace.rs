@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chat_model::{Message, Response, ToolCall};
 use serde_json::Value;
 
-use crate::{Ending, Event, Key, Reply, Sample, ToolOutcome, What, agent::turn_messages};
+use crate::{Ending, Event, Key, Next, Reply, Sample, ToolOutcome, What, agent::turn_messages};
 
 /// Everything that happened in a sample that has ended.
 ///
@@ -67,31 +67,49 @@ impl Trace {
 
 /// The conversation that a stream of events tells.
 pub(crate) fn conversation(events: &[Event]) -> Vec<Message> {
-    let mut out = Vec::new();
-    let mut textual = Vec::new();
-    let mut native = true;
+    let mut talk = Talk::default();
     for event in events {
-        match &event.what {
-            What::Begin(begin) => out.clone_from(&begin.opening),
+        talk.push(&event.what);
+    }
+    talk.finish()
+}
+
+/// A conversation that grows with the events.
+#[derive(Debug, Default)]
+pub(crate) struct Talk {
+    messages: Vec<Message>,
+    /// Results of calls that were written in text: one turn of the user's in the end.
+    results: Vec<Message>,
+    textual: bool,
+}
+
+impl Talk {
+    /// Takes in the next event. For an answer of the model's: how many turns it was shown.
+    pub(crate) fn push(&mut self, what: &What) -> usize {
+        if !matches!(what, What::Tool { .. }) {
+            self.messages.append(&mut self.results);
+        }
+        let shown = self.messages.len();
+        match what {
+            What::Begin(begin) => self.messages.clone_from(&begin.opening),
             What::Model { reply: Reply::Answer(response), .. } => {
-                out.append(&mut textual);
-                native = !response.tool_calls.is_empty();
-                out.push(response.to_message());
+                self.textual = response.tool_calls.is_empty();
+                self.messages.push(response.to_message());
+            }
+            What::Tool { call, outcome, .. } if self.textual => {
+                turn_messages(&mut self.results, call, outcome);
             }
             What::Tool { call, outcome, .. } => {
-                if native {
-                    out.push(Message::tool(&call.id, outcome.to_text()));
-                } else {
-                    turn_messages(&mut textual, call, outcome);
-                }
+                self.results.push(Message::tool(&call.id, outcome.to_text()));
             }
-            What::Reaction(crate::Next::Say { text, .. }) => {
-                out.append(&mut textual);
-                out.push(Message::user(text));
-            }
+            What::Reaction(Next::Say { text, .. }) => self.messages.push(Message::user(text)),
             _ => {}
         }
+        shown
     }
-    out.append(&mut textual);
-    out
+
+    pub(crate) fn finish(mut self) -> Vec<Message> {
+        self.messages.append(&mut self.results);
+        self.messages
+    }
 }

@@ -2,5 +2,6 @@
 
 mod agent;
 mod common;
+mod inspect;
 mod journal;
 mod sandbox;
