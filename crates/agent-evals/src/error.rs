@@ -116,11 +116,7 @@ impl Error {
         expected: impl Into<String>,
         found: impl std::fmt::Display,
     ) -> Self {
-        Self::Config {
-            field: field.into(),
-            expected: expected.into(),
-            found: found.to_string(),
-        }
+        Self::Config { field: field.into(), expected: expected.into(), found: found.to_string() }
     }
 }
 
@@ -151,10 +147,7 @@ mod tests {
             expected: "version 1".to_owned(),
             found: "2".to_owned(),
         };
-        assert_eq!(
-            error.to_string(),
-            "run/journal.jsonl: line 3: expected version 1, found 2"
-        );
+        assert_eq!(error.to_string(), "run/journal.jsonl: line 3: expected version 1, found 2");
         assert_eq!(snippet("a\nb\x1b[31m"), "`a b [31m`");
     }
 }

@@ -273,7 +273,8 @@ mod tests {
     fn the_smaller_limit_holds() {
         let a = Limits { turns: Some(3), wall_s: Some(1.0), ..Limits::default() };
         let b = Limits { turns: Some(2), wall_s: Some(9.0), cost: Some(1.0), ..Limits::default() };
-        let both = Limits { turns: Some(2), wall_s: Some(1.0), cost: Some(1.0), ..Limits::default() };
+        let both =
+            Limits { turns: Some(2), wall_s: Some(1.0), cost: Some(1.0), ..Limits::default() };
         assert_eq!(a.and(&b), both);
         assert_eq!(b.and(&a), both);
     }

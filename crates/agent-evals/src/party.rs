@@ -22,10 +22,7 @@ pub struct ScriptedParty {
 
 impl ScriptedParty {
     /// A party of this name with these lines.
-    pub fn new<T: Into<String>>(
-        by: impl Into<String>,
-        lines: impl IntoIterator<Item = T>,
-    ) -> Self {
+    pub fn new<T: Into<String>>(by: impl Into<String>, lines: impl IntoIterator<Item = T>) -> Self {
         Self { by: by.into(), lines: lines.into_iter().map(Into::into).collect() }
     }
 }

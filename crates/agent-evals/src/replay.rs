@@ -61,9 +61,7 @@ pub async fn rescore<E: From<Error>>(
     for finished in FinishedIter::open(journal)? {
         let finished = finished?;
         let scores = match finished.trace.ending() {
-            Some(ending) => {
-                judge(&scorers(&finished.start.key), &finished.trace, ending).await
-            }
+            Some(ending) => judge(&scorers(&finished.start.key), &finished.trace, ending).await,
             None => BTreeMap::new(),
         };
         each(&finished, scores)?;

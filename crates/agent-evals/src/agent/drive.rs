@@ -6,11 +6,10 @@ use chat_model::{Message, Request, Response, ToolCall};
 use rl_core::seed::Seed;
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    AgentConfig, CallFormat, Stop, textual,
-    world::World,
+use super::{AgentConfig, CallFormat, Stop, textual, world::World};
+use crate::{
+    Ending, LimitKind, Limits, Next, Reached, Refusal, Reply, Spent, ToolOutcome, Turn, What,
 };
-use crate::{Ending, Limits, LimitKind, Next, Reached, Refusal, Reply, Spent, ToolOutcome, Turn, What};
 
 /// Runs one sample to its end; what it spent, and why it ended.
 pub(crate) async fn drive(
@@ -40,7 +39,9 @@ pub(crate) async fn drive(
         (_, Err(abort @ Stop::Abort(_))) => return Err(abort),
         (failed @ Ending::Failed(_), Err(_)) => failed,
         (_, Err(Stop::Failed(reason))) => Ending::Failed(reason),
-        (_, Err(Stop::Cut)) => Ending::Failed("the final state took too long to look at".to_owned()),
+        (_, Err(Stop::Cut)) => {
+            Ending::Failed("the final state took too long to look at".to_owned())
+        }
     };
     run.put(world, What::End(ending.clone()))?;
     Ok((ending, run.spent))
@@ -102,11 +103,8 @@ impl Run<'_> {
             };
             request.messages.push(response.to_message());
             self.call(world, &calls, &mut request.messages).await?;
-            let turn = Turn {
-                number: turn,
-                conversation: &request.messages,
-                called: !calls.is_empty(),
-            };
+            let turn =
+                Turn { number: turn, conversation: &request.messages, called: !calls.is_empty() };
             let next = world.react(turn, self.left()).await?;
             if next != Next::Continue {
                 self.put(world, What::Reaction(next.clone()))?;
@@ -146,8 +144,7 @@ impl Run<'_> {
             self.spent.working_s += longest as f64 / 1e6;
             for (call, (outcome, took_us)) in together.iter().zip(outcomes) {
                 add(call, &outcome);
-                let at_us =
-                    world.record(What::Tool { call: call.clone(), took_us, outcome })?;
+                let at_us = world.record(What::Tool { call: call.clone(), took_us, outcome })?;
                 self.spent.wall_s = at_us as f64 / 1e6;
             }
             done += together.len();
@@ -235,8 +232,7 @@ mod tests {
             name: "f".to_owned(),
             arguments: String::new(),
         };
-        let mut response =
-            Response::from_calls("m", ["a", "", "a", "b"].map(call).to_vec());
+        let mut response = Response::from_calls("m", ["a", "", "a", "b"].map(call).to_vec());
         name_calls(&mut response, 2);
         let ids: Vec<&str> = response.tool_calls.iter().map(|c| c.id.as_str()).collect();
         assert_eq!(ids, ["a", "call-2-1", "call-2-2", "b"]);

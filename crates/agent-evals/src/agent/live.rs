@@ -148,8 +148,7 @@ impl World for Live<'_> {
             let outcome = act(tools, call).await?.cut(max_bytes);
             Ok((outcome, micros(started)))
         };
-        let outcomes: Vec<Result<_, Error>> =
-            within(left, join_all(calls.iter().map(one))).await?;
+        let outcomes: Vec<Result<_, Error>> = within(left, join_all(calls.iter().map(one))).await?;
         let mut outcomes: Vec<(ToolOutcome, u64)> =
             outcomes.into_iter().collect::<Result<_, _>>().map_err(failed)?;
         // In the past it took the time that it took then.
@@ -229,10 +228,7 @@ async fn act(
 }
 
 /// The output of a future, if it is there in time.
-async fn within<T>(
-    left: Option<Duration>,
-    future: impl Future<Output = T>,
-) -> Result<T, Stop> {
+async fn within<T>(left: Option<Duration>, future: impl Future<Output = T>) -> Result<T, Stop> {
     match left {
         None => Ok(future.await),
         Some(left) => tokio::time::timeout(left, future).await.map_err(|_| Stop::Cut),
@@ -243,6 +239,7 @@ fn micros(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failed(error: Error) -> Stop {
     Stop::Failed(error.to_string())
 }

@@ -154,7 +154,7 @@ impl Log<'_> {
             zip.start_file(name, options).map_err(|e| io(e.into()))?;
             zip.write_all(text.as_bytes()).map_err(io)
         };
-        let begin = json!({ "version": SCHEMA_VERSION, "eval": self.eval(), "plan": self.plan() });
+        let begin = json!({ "version": SCHEMA_VERSION, "eval": self.eval(), "plan": steps() });
         entry(&mut zip, "_journal/start.json", &begin.to_string())?;
         let (mut sums, mut summaries) = (Sums::default(), Vec::new());
         for one in samples {
@@ -249,10 +249,6 @@ impl Log<'_> {
         })
     }
 
-    fn plan(&self) -> Value {
-        json!({ "name": "plan", "steps": [{ "solver": "agent", "params": {} }], "config": {} })
-    }
-
     fn header(&self, sums: &Sums) -> Value {
         let plan = &self.index.header.plan;
         let finished = self.index.latest().into_values().filter(|a| a.finish.is_some()).count();
@@ -270,7 +266,7 @@ impl Log<'_> {
             "version": SCHEMA_VERSION,
             "status": status,
             "eval": self.eval(),
-            "plan": self.plan(),
+            "plan": steps(),
             "results": {
                 "total_samples": sums.samples,
                 "completed_samples": sums.samples - sums.failed,
@@ -283,6 +279,11 @@ impl Log<'_> {
             },
         })
     }
+}
+
+/// What Inspect calls a plan: how samples are solved.
+fn steps() -> Value {
+    json!({ "name": "plan", "steps": [{ "solver": "agent", "params": {} }], "config": {} })
 }
 
 /// Mean and cluster-robust standard error of a scorer, over what is scored.

@@ -80,9 +80,10 @@ fn read(path: &Path) -> Result<Value, Error> {
         return json::read(&text).map_err(|e| wrong(path, "log", "JSON", e.to_string()));
     }
     let file = File::open(path).map_err(Error::io("read", path))?;
-    let broken = |e: zip::result::ZipError| wrong(path, "log", "a whole zip archive", e.to_string());
+    let broken =
+        |e: zip::result::ZipError| wrong(path, "log", "a whole zip archive", e.to_string());
     let mut zip = ZipArchive::new(BufReader::new(file)).map_err(broken)?;
-    let names = zip.file_names().map(|name| name.map(|n| n.into_owned()));
+    let names = zip.file_names().map(|name| name.map(std::borrow::Cow::into_owned));
     let names: Vec<String> = names.collect::<Result<_, _>>().map_err(broken)?;
     let has = |name: &str| names.iter().any(|n| n == name);
     let mut log = if has("header.json") {
@@ -104,22 +105,23 @@ fn read(path: &Path) -> Result<Value, Error> {
             let found = "one in several".to_owned();
             return Err(wrong(path, name, "each sample in one entry", found));
         }
-        if sample.ends_with(".json") {
+        if Path::new(sample).extension().is_some_and(|e| e == "json") {
             samples.push(entry(path, &mut zip, name)?);
         }
     }
     let Some(log_object) = log.as_object_mut() else {
-        return Err(wrong(path, "header.json", "an object", crate::error::snippet(&log.to_string())));
+        return Err(wrong(
+            path,
+            "header.json",
+            "an object",
+            crate::error::snippet(&log.to_string()),
+        ));
     };
     log_object.insert("samples".to_owned(), samples.into());
     Ok(log)
 }
 
-fn entry(
-    path: &Path,
-    zip: &mut ZipArchive<BufReader<File>>,
-    name: &str,
-) -> Result<Value, Error> {
+fn entry(path: &Path, zip: &mut ZipArchive<BufReader<File>>, name: &str) -> Result<Value, Error> {
     let wrong = |found: String| wrong(path, name, "JSON", found);
     let entry = zip.by_name(name).map_err(|e| wrong(e.to_string()))?;
     let mut text = Vec::new();
@@ -180,9 +182,7 @@ fn message(message: &Value, resolve: &dyn Fn(&str) -> String) -> Message {
     }
     match message["role"].as_str() {
         Some("system") => Message::system(text),
-        Some("tool") => {
-            Message::tool(message["tool_call_id"].as_str().unwrap_or_default(), text)
-        }
+        Some("tool") => Message::tool(message["tool_call_id"].as_str().unwrap_or_default(), text),
         Some("assistant") => {
             let call = |call: &Value| ToolCall {
                 id: call["id"].as_str().unwrap_or_default().to_owned(),

@@ -1,5 +1,7 @@
 //! JSON as Inspect has it: with bare `NaN`, `Infinity` and `-Infinity` where a number may be.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value};
 
 use crate::{Score, Verdict};
@@ -66,7 +68,7 @@ pub(super) fn scores<'a>(scores: impl Iterator<Item = (&'a String, &'a Score)>) 
         rest.insert("explanation".to_owned(), score.explanation.clone().into());
         rest.insert("metadata".to_owned(), metadata.into());
         let rest = Value::from(rest).to_string();
-        out.push_str(&format!("{}:{{\"value\":{value},{}", Value::from(name.as_str()), &rest[1..]));
+        let _ = write!(out, "{}:{{\"value\":{value},{}", Value::from(name.as_str()), &rest[1..]);
     }
     out.push('}');
     out
@@ -142,7 +144,9 @@ mod tests {
         for (name, expected) in all {
             assert_eq!(score(&value[&name]), expected, "{text}");
         }
-        for (value, expected) in [("\"C\"", Some(1.0)), ("true", Some(1.0)), ("[1]", None), ("\"x\"", None)] {
+        for (value, expected) in
+            [("\"C\"", Some(1.0)), ("true", Some(1.0)), ("[1]", None), ("\"x\"", None)]
+        {
             let value = read(format!("{{\"value\":{value}}}").as_bytes()).unwrap();
             assert_eq!(score(&value).verdict.value(), expected, "{value}");
         }

@@ -7,9 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::json;
-use crate::{
-    Ending, Finished, LimitKind, Reached, Refusal, Reply, ToolOutcome, What, trace::Talk,
-};
+use crate::{Ending, Finished, LimitKind, Reached, Refusal, Reply, ToolOutcome, What, trace::Talk};
 
 /// The sample as JSON text, and its summary as well.
 pub(super) fn write(finished: &Finished, id: &str) -> (String, String) {

@@ -85,11 +85,9 @@ impl Index {
         let mut attempts: Vec<Attempt> = Vec::new();
         while let Some(record) = lines.next()? {
             match record {
-                Record::Start(start) => attempts.push(Attempt {
-                    start: *start,
-                    events: Vec::new(),
-                    finish: None,
-                }),
+                Record::Start(start) => {
+                    attempts.push(Attempt { start: *start, events: Vec::new(), finish: None });
+                }
                 Record::Event { run, event } => attempts[run as usize].events.push(event),
                 Record::Finish(finish) => {
                     let attempt = &mut attempts[finish.run as usize];
@@ -286,11 +284,7 @@ impl Lines {
             Record::Header(_) => {}
             Record::Start(start) if start.run == self.open.len() as u64 => self.open.push(true),
             Record::Start(start) => {
-                return Err(format!(
-                    "attempt {} after {} attempts",
-                    start.run,
-                    self.open.len()
-                ));
+                return Err(format!("attempt {} after {} attempts", start.run, self.open.len()));
             }
             Record::Event { run, .. } => open(&self.open, *run)?,
             Record::Finish(finish) => {

@@ -92,10 +92,7 @@ impl Journal {
     }
 
     /// A number for another attempt, and its first record.
-    pub(crate) fn start(
-        &self,
-        start: impl FnOnce(u64) -> Record,
-    ) -> Result<u64, Error> {
+    pub(crate) fn start(&self, start: impl FnOnce(u64) -> Record) -> Result<u64, Error> {
         // Under the lock, so that attempts are numbered in the order of their lines.
         let mut end = self.lock();
         let run = end.next_run;
@@ -201,8 +198,9 @@ impl PlanInfo {
             ("epochs", self.epochs == other.epochs, show(&other.epochs), show(&self.epochs)),
             ("cells", self.cells == other.cells, show(&other.cells), show(&self.cells)),
         ];
-        fields.into_iter().find(|(_, same, ..)| !same).map(|(field, _, wanted, found)| {
-            (field, wanted, found)
-        })
+        fields
+            .into_iter()
+            .find(|(_, same, ..)| !same)
+            .map(|(field, _, wanted, found)| (field, wanted, found))
     }
 }

@@ -16,8 +16,8 @@ use std::{
 
 use tokio::task::JoinSet;
 
-pub use plan::{Plan, nearest};
 use plan::Cell;
+pub use plan::{Plan, nearest};
 use queue::Queue;
 pub(crate) use sample::judge;
 
@@ -132,13 +132,13 @@ fn left(cells: Vec<Cell>, index: &Index, again: Again) -> (Vec<Cell>, BTreeMap<K
     let cells = cells
         .into_iter()
         .filter(|cell| match latest.get(&cell.key) {
-            Some(Attempt { finish: Some(finish), .. }) => finish.scores.values().any(|s| {
-                match s.verdict {
+            Some(Attempt { finish: Some(finish), .. }) => {
+                finish.scores.values().any(|s| match s.verdict {
                     Verdict::Scored(_) => false,
                     Verdict::Error(_) => again != Again::Unfinished,
                     Verdict::Unscored(_) => again == Again::Unscored,
-                }
-            }),
+                })
+            }
             Some(attempt) => {
                 past.insert(cell.key.clone(), (*attempt).clone());
                 true
@@ -187,12 +187,10 @@ async fn execute(
         }
         let Some(joined) = running.join_next().await else { break };
         // Panics of scenarios, tools and scorers are caught within.
-        let (scenario, key, outcome) = joined.map_err(|error| {
-            Error::Io {
-                action: "run",
-                path: "a sample".into(),
-                source: std::io::Error::other(error.to_string()),
-            }
+        let (scenario, key, outcome) = joined.map_err(|error| Error::Io {
+            action: "run",
+            path: "a sample".into(),
+            source: std::io::Error::other(error.to_string()),
         })?;
         queue.done(scenario);
         progress.running -= 1;

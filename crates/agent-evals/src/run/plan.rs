@@ -78,8 +78,7 @@ impl Plan {
         let mut cells = Vec::new();
         for (s, scenario) in self.scenarios.iter().enumerate() {
             scenario.limits().validate()?;
-            let samples: Vec<Arc<Sample>> =
-                scenario.samples()?.into_iter().map(Arc::new).collect();
+            let samples: Vec<Arc<Sample>> = scenario.samples()?.into_iter().map(Arc::new).collect();
             let field = format!("samples of {}", scenario.name());
             names(&field, samples.iter().map(|s| s.id.as_str()))?;
             for (a, agent) in self.agents.iter().enumerate() {
@@ -156,7 +155,8 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
         .map(|(_, k)| *k)
         .collect();
     if near.is_empty() {
-        let all: Vec<&str> = std::iter::from_fn(|| by_distance.pop_first()).map(|(_, k)| k).collect();
+        let all: Vec<&str> =
+            std::iter::from_fn(|| by_distance.pop_first()).map(|(_, k)| k).collect();
         return format!("there are {}", all.join(", "));
     }
     format!("is {} meant?", near.join(" or "))
@@ -201,10 +201,14 @@ mod tests {
 
     #[test]
     fn names_are_checked() {
-        let check = |list: &[&str]| names("agents", list.iter().copied()).map_err(|e| e.to_string());
+        let check =
+            |list: &[&str]| names("agents", list.iter().copied()).map_err(|e| e.to_string());
         assert!(check(&["a", "b.c-d_e+f:g"]).is_ok());
         assert_eq!(check(&[]).unwrap_err(), "agents: expected at least one, found none");
-        assert_eq!(check(&["a", "a"]).unwrap_err(), "agents: expected names that differ, found a twice");
+        assert_eq!(
+            check(&["a", "a"]).unwrap_err(),
+            "agents: expected names that differ, found a twice"
+        );
         for bad in ["", "a/b", "..", "a b", "a\n", &"x".repeat(201)] {
             assert!(check(&[bad]).is_err(), "{bad}");
         }

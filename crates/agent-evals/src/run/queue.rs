@@ -27,8 +27,10 @@ impl<T> Queue<T> {
 
     /// The next thing, with its lane.
     pub(super) fn pop(&mut self) -> Option<(usize, T)> {
-        let waiting = self.lanes.iter_mut().enumerate().filter(|(_, (_, things))| !things.is_empty());
-        let (lane, (running, things)) = waiting.min_by_key(|(lane, (running, _))| (*running, *lane))?;
+        let waiting =
+            self.lanes.iter_mut().enumerate().filter(|(_, (_, things))| !things.is_empty());
+        let (lane, (running, things)) =
+            waiting.min_by_key(|(lane, (running, _))| (*running, *lane))?;
         *running += 1;
         things.pop_front().map(|thing| (lane, thing))
     }
@@ -51,8 +53,7 @@ mod tests {
         assert_eq!(queue.pop().map(|t| t.1.1), Some('c'));
         assert!(queue.pop().is_none());
         // Lane 0 never ends; lane 2 goes on all the same.
-        let mut queue =
-            Queue::new((0..9).map(|i| (2 * usize::from(i >= 5), i)).collect(), |t| t.0);
+        let mut queue = Queue::new((0..9).map(|i| (2 * usize::from(i >= 5), i)).collect(), |t| t.0);
         queue.pop();
         for _ in 0..4 {
             let (lane, _) = queue.pop().unwrap();

@@ -90,7 +90,7 @@ async fn act(
     let seed = plan.seed_of(&cell.key);
     let scenario = &plan.scenarios[cell.scenario];
     let agent: &Agent = &plan.agents[cell.agent];
-    let mut sink = Lines { journal, run: start.run, lines: Vec::new() };
+    let mut sink = Lines { journal, run: start.run, text: Vec::new() };
     let began = AssertUnwindSafe(scenario.begin(&cell.sample, seed)).catch_unwind().await;
     let began = match began {
         Ok(Ok(episode)) => Ok(episode),
@@ -186,20 +186,20 @@ fn panicked(panic: &(dyn Any + Send)) -> String {
 struct Lines<'a> {
     journal: &'a Journal,
     run: u64,
-    lines: Vec<u8>,
+    text: Vec<u8>,
 }
 
 impl Sink for Lines<'_> {
     fn event(&mut self, event: &Event) -> Result<(), Error> {
         let record = Record::Event { run: self.run, event: event.clone() };
-        self.lines.append(&mut encode(&record));
+        self.text.append(&mut encode(&record));
         Ok(())
     }
 
     fn checkpoint(&mut self) -> Result<(), Error> {
-        if !self.lines.is_empty() {
-            self.journal.append_lines(&self.lines)?;
-            self.lines.clear();
+        if !self.text.is_empty() {
+            self.journal.append_lines(&self.text)?;
+            self.text.clear();
         }
         Ok(())
     }

@@ -109,7 +109,8 @@ impl SandboxConfig {
             return Err(Error::config("sandbox.wall_s", expected, self.wall_s));
         }
         for path in &self.readable {
-            let plain = path.components().skip(1).all(|c| matches!(c, std::path::Component::Normal(_)));
+            let plain =
+                path.components().skip(1).all(|c| matches!(c, std::path::Component::Normal(_)));
             let own = ["/proc", "/sys", "/dev", "/home/agent", "/tmp", "/"];
             if !path.is_absolute() || !plain || own.iter().any(|o| path.as_os_str() == *o) {
                 let expected = "absolute paths, without .., other than /, /dev, /home/agent, /proc, /sys and /tmp";
@@ -137,8 +138,12 @@ mod tests {
         };
         let default = SandboxConfig::default;
         assert_eq!(check(default()), "");
-        assert!(check(SandboxConfig { processes: 3, ..default() }).starts_with("sandbox.processes"));
-        assert!(check(SandboxConfig { wall_s: f64::NAN, ..default() }).starts_with("sandbox.wall_s"));
+        assert!(
+            check(SandboxConfig { processes: 3, ..default() }).starts_with("sandbox.processes")
+        );
+        assert!(
+            check(SandboxConfig { wall_s: f64::NAN, ..default() }).starts_with("sandbox.wall_s")
+        );
         for bad in ["usr", "/usr/../etc", "/", "/proc", "/tmp"] {
             let readable = vec![PathBuf::from(bad)];
             assert!(check(SandboxConfig { readable, ..default() }).contains(bad), "{bad}");

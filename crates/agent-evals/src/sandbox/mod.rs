@@ -35,7 +35,7 @@ use std::{
     fmt,
     fs::{self, File},
     io::{self, PipeWriter},
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::fd::{AsRawFd, OwnedFd},
     process::Stdio,
     sync::Arc,
     time::Duration,
@@ -199,14 +199,19 @@ impl Sandbox {
     ///
     /// # Errors
     /// As [`run`](Self::run). That it cannot be read is the inner result, with what the system says.
-    pub async fn read(&self, path: &str, max_bytes: usize) -> Result<Result<Vec<u8>, String>, Error> {
+    pub async fn read(
+        &self,
+        path: &str,
+        max_bytes: usize,
+    ) -> Result<Result<Vec<u8>, String>, Error> {
         let mut bytes = Vec::new();
         // In pieces that its output can take.
         let piece = self.config().output_bytes.min(1 << 20);
         loop {
             let skip = format!("+{}", bytes.len() + 1);
             let want = piece.min(max_bytes - bytes.len());
-            let line = "tail -c \"$1\" -- \"$2\" | head -c \"$3\"; test -r \"$2\" && test -f \"$2\"";
+            let line =
+                "tail -c \"$1\" -- \"$2\" | head -c \"$3\"; test -r \"$2\" && test -f \"$2\"";
             let line = format!("[ -d \"$2\" ] && {{ echo 'it is a folder' >&2; exit 1; }}; {line}");
             let want_text = want.to_string();
             let arguments = ["-c", &line, "sh", &skip, path, &want_text];
@@ -293,8 +298,8 @@ impl Inner {
         let config = &self.config;
         let enter = Enter {
             drop_root: self.drop_root,
-            namespaces: self.namespaces.each_ref().map(|fd| fd.as_raw_fd()),
-            landlock: self.landlock.as_ref().map(|fd| fd.as_raw_fd()),
+            namespaces: self.namespaces.each_ref().map(AsRawFd::as_raw_fd),
+            landlock: self.landlock.as_ref().map(AsRawFd::as_raw_fd),
             filters: self.filters.clone(),
             limits: [
                 (libc::RLIMIT_AS, config.address_bytes),

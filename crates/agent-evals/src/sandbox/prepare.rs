@@ -18,14 +18,32 @@ pub(super) const NOBODY: u32 = 65_534;
 /// One step on the way to the sandbox's own root. Paths are relative to it.
 #[derive(Debug)]
 pub(super) enum Step {
-    Folder { path: CString, mode: u32 },
-    Link { target: CString, path: CString },
-    File { path: CString, text: &'static [u8] },
+    Folder {
+        path: CString,
+        mode: u32,
+    },
+    Link {
+        target: CString,
+        path: CString,
+    },
+    File {
+        path: CString,
+        text: &'static [u8],
+    },
     /// A folder or file of this machine, to be read.
-    Readable { source: CString, path: CString },
+    Readable {
+        source: CString,
+        path: CString,
+    },
     /// A device of this machine.
-    Device { source: CString, path: CString },
-    Memory { path: CString, options: CString },
+    Device {
+        source: CString,
+        path: CString,
+    },
+    Memory {
+        path: CString,
+        options: CString,
+    },
 }
 
 /// Everything that is done once for a sandbox.
@@ -134,7 +152,7 @@ fn below(path: &CString, above: &CString) -> bool {
 fn c(text: impl AsRef<OsStr>) -> Result<CString, Error> {
     CString::new(text.as_ref().as_bytes()).map_err(|_| Error::Sandbox {
         layer: Layer::Mounts.name(),
-        reason: format!("{:?} holds a null character", text.as_ref()),
+        reason: format!("{} holds a null character", text.as_ref().display()),
         remedy: "name it otherwise".to_owned(),
     })
 }

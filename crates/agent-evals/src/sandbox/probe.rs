@@ -65,6 +65,7 @@ async fn attempt(config: &SandboxConfig) -> Result<(), Error> {
             output.ended,
             crate::error::snippet(&String::from_utf8_lossy(&output.stderr))
         ),
-        remedy: "is there a shell at /bin/sh, with all it needs in the readable folders?".to_owned(),
+        remedy: "is there a shell at /bin/sh, with all it needs in the readable folders?"
+            .to_owned(),
     })
 }

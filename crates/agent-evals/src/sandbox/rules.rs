@@ -108,8 +108,13 @@ const REFUSED: &[libc::c_long] = &[
 ];
 
 #[cfg(target_arch = "x86_64")]
-const REFUSED_HERE: &[libc::c_long] =
-    &[libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt, libc::SYS_uselib, libc::SYS_nfsservctl];
+const REFUSED_HERE: &[libc::c_long] = &[
+    libc::SYS_iopl,
+    libc::SYS_ioperm,
+    libc::SYS_modify_ldt,
+    libc::SYS_uselib,
+    libc::SYS_nfsservctl,
+];
 #[cfg(not(target_arch = "x86_64"))]
 const REFUSED_HERE: &[libc::c_long] = &[];
 
@@ -129,9 +134,7 @@ pub(super) fn seccomp() -> Result<Vec<BpfProgram>, seccompiler::Error> {
     let filter = |rules, action| -> Result<BpfProgram, seccompiler::Error> {
         Ok(SeccompFilter::new(rules, SeccompAction::Allow, action, arch)?.try_into()?)
     };
-    let arg = |n, op, value| {
-        SeccompCondition::new(n, SeccompCmpArgLen::Dword, op, value)
-    };
+    let arg = |n, op, value| SeccompCondition::new(n, SeccompCmpArgLen::Dword, op, value);
     let rule = |conditions: Vec<SeccompCondition>| SeccompRule::new(conditions);
     let mut refused: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     for call in REFUSED.iter().chain(REFUSED_HERE) {
@@ -146,7 +149,7 @@ pub(super) fn seccomp() -> Result<Vec<BpfProgram>, seccompiler::Error> {
     // Putting words into a terminal's input, where there is one.
     let mut controls = Vec::new();
     for request in [libc::TIOCSTI, libc::TIOCLINUX] {
-        controls.push(rule(vec![arg(1, SeccompCmpOp::Eq, request as u64)?])?);
+        controls.push(rule(vec![arg(1, SeccompCmpOp::Eq, request)?])?);
     }
     refused.insert(libc::SYS_ioctl, controls);
     // Sockets within the sandbox are all that it gets.
@@ -178,12 +181,7 @@ fn no_other_numbers() -> BpfProgram {
         // The number of the call.
         code(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
         code(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, X32),
-        code(
-            libc::BPF_RET | libc::BPF_K,
-            0,
-            0,
-            libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32,
-        ),
+        code(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
         code(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
     ]
 }

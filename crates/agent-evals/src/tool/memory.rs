@@ -106,9 +106,7 @@ mod tests {
         let [write, read] = memory.tools();
         let call = |tool: &Arc<dyn Tool>, arguments: serde_json::Value| {
             let tool = Arc::clone(tool);
-            async move {
-                tool.call(arguments.as_object().unwrap()).await.unwrap().to_text()
-            }
+            async move { tool.call(arguments.as_object().unwrap()).await.unwrap().to_text() }
         };
         assert_eq!(call(&write, json!({ "name": "a", "text": "123456789" })).await, "kept");
         let refused = call(&write, json!({ "name": "b", "text": "" })).await;

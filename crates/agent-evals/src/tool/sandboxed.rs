@@ -1,6 +1,6 @@
 //! Tools that act in a sandbox: a shell, Python, files.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
@@ -140,7 +140,7 @@ fn said(output: &Output) -> ToolOutcome {
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        text.push_str(&format!("[{ended}]"));
+        let _ = write!(text, "[{ended}]");
     }
     ToolOutcome::Output { text, facts }
 }

@@ -48,10 +48,16 @@ fn value(at: &str, schema: &Value, value: &Value, depth: usize) -> Result<(), St
     };
     if let Some(number) = number {
         if let Some(low) = schema[&low].as_f64().filter(|low| number < *low) {
-            return wrong(format!("{} {low}", if size.is_some() { "a length of at least" } else { "at least" }));
+            return wrong(format!(
+                "{} {low}",
+                if size.is_some() { "a length of at least" } else { "at least" }
+            ));
         }
         if let Some(high) = schema[&high].as_f64().filter(|high| number > *high) {
-            return wrong(format!("{} {high}", if size.is_some() { "a length of at most" } else { "at most" }));
+            return wrong(format!(
+                "{} {high}",
+                if size.is_some() { "a length of at most" } else { "at most" }
+            ));
         }
     }
     match value {
@@ -65,12 +71,7 @@ fn value(at: &str, schema: &Value, value: &Value, depth: usize) -> Result<(), St
     }
 }
 
-fn object(
-    at: &str,
-    schema: &Value,
-    map: &Map<String, Value>,
-    depth: usize,
-) -> Result<(), String> {
+fn object(at: &str, schema: &Value, map: &Map<String, Value>, depth: usize) -> Result<(), String> {
     let of = |key: &str| if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
     let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
     for key in required {
@@ -111,9 +112,7 @@ fn is(name: &str, value: &Value) -> bool {
         "number" => value.is_number(),
         // 2.0 is an integer to JSON Schema.
         "integer" => {
-            value.is_i64()
-                || value.is_u64()
-                || value.as_f64().is_some_and(|n| n.fract() == 0.0)
+            value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|n| n.fract() == 0.0)
         }
         // A type that nobody knows refuses nothing.
         _ => true,
@@ -148,7 +147,9 @@ mod tests {
             check(&schema, arguments.as_object().unwrap()).err().unwrap_or_default()
         };
         assert_eq!(
-            check(json!({ "id": "9999", "pct": 0.5, "n": 2.0, "list": ["a"], "deep": { "x": true } })),
+            check(
+                json!({ "id": "9999", "pct": 0.5, "n": 2.0, "list": ["a"], "deep": { "x": true } })
+            ),
             ""
         );
         assert_eq!(check(json!({})), "id: expected a value, found none");
@@ -157,8 +158,14 @@ mod tests {
             check(json!({ "id": "2" })),
             r#"id: expected one of "0001", "9999", found `"2"`"#
         );
-        assert_eq!(check(json!({ "id": "9999", "pct": 101 })), "pct: expected at most 100, found `101`");
-        assert_eq!(check(json!({ "id": "9999", "pct": -1 })), "pct: expected at least 0, found `-1`");
+        assert_eq!(
+            check(json!({ "id": "9999", "pct": 101 })),
+            "pct: expected at most 100, found `101`"
+        );
+        assert_eq!(
+            check(json!({ "id": "9999", "pct": -1 })),
+            "pct: expected at least 0, found `-1`"
+        );
         assert_eq!(
             check(json!({ "id": "9999", "n": 1.5 })),
             "n: expected integer or null, found `1.5`"
@@ -179,6 +186,9 @@ mod tests {
             check(json!({ "id": "9999", "deep": { "x": 1 } })),
             "deep.x: expected boolean, found `1`"
         );
-        assert!(check(json!({ "id": "9999", "more": 1 })).starts_with("more: expected no argument but id"));
+        assert!(
+            check(json!({ "id": "9999", "more": 1 }))
+                .starts_with("more: expected no argument but id")
+        );
     }
 }

@@ -60,8 +60,7 @@ async fn parallel_calls_answer_in_their_order() {
         call("y", "sub", "{}"),
         call("z", "add", "{by: 1}"),
     ];
-    let replies =
-        vec![Response::from_calls("m", calls), Response::from_text("m", "Enough.")];
+    let replies = vec![Response::from_calls("m", calls), Response::from_text("m", "Enough.")];
     let mut agent = scripted(replies);
     agent.config.max_calls = 5;
     let done = one(plan(Counting::to(&[6]), agent)).await;
@@ -161,7 +160,7 @@ async fn each_limit_ends_a_sample_which_is_still_scored() {
 struct Slow(Duration);
 
 impl ChatModel for Slow {
-    fn model(&self) -> &str {
+    fn model(&self) -> &'static str {
         "slow"
     }
 
@@ -196,10 +195,13 @@ async fn time_limits_cut_an_answer_short() {
 #[tokio::test]
 async fn failures_are_never_scores() {
     // The endpoint fails in the second turn.
-    let fails = Scripted::sequence("m", [
-        Ok(Response::from_calls("m", vec![call("c", "add", r#"{"by":9}"#)])),
-        Err(chat_model::Error::Model { model: "m".to_owned(), reason: "gone".to_owned() }),
-    ]);
+    let fails = Scripted::sequence(
+        "m",
+        [
+            Ok(Response::from_calls("m", vec![call("c", "add", r#"{"by":9}"#)])),
+            Err(chat_model::Error::Model { model: "m".to_owned(), reason: "gone".to_owned() }),
+        ],
+    );
     let done = one(plan(Counting::to(&[1]), Agent::new(fails))).await;
     assert_eq!(*verdict(&done), Verdict::Error("m: gone".to_owned()));
     assert!(matches!(done.trace.ending(), Some(Ending::Failed(_))));

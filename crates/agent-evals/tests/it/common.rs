@@ -136,7 +136,10 @@ pub(crate) fn counter(steps: usize) -> Scripted {
     Scripted::function("counter", move |request: &Request, _| {
         let results = request.messages.iter().filter(|m| matches!(m, Message::Tool { .. })).count();
         let mut response = if results < steps {
-            Response::from_calls("counter", vec![call(&format!("c{results}"), "add", r#"{"by":1}"#)])
+            Response::from_calls(
+                "counter",
+                vec![call(&format!("c{results}"), "add", r#"{"by":1}"#)],
+            )
         } else {
             Response::from_text("counter", "Done.")
         };

@@ -10,7 +10,7 @@ use agent_evals::{
     Again, Agent, FinishedIter, Persona, Plan, Stopper, Verdict,
     inspect::{Imported, InspectLog, LogFormat, export, validate},
 };
-use chat_model::{Response, Scripted};
+use chat_model::{Message, Response, Scripted};
 use serde_json::{Value, json};
 
 use crate::common::{Counting, call, counter, plan};
@@ -23,10 +23,10 @@ async fn run(path: &Path) {
             return Err(chat_model::Error::Model { model: "m".into(), reason: "gone".into() });
         }
         let mut response = match turns {
-            2 => Response::from_calls("m", vec![
-                call("a", "add", r#"{"by":1}"#),
-                call("b", "add", "not JSON"),
-            ]),
+            2 => Response::from_calls(
+                "m",
+                vec![call("a", "add", r#"{"by":1}"#), call("b", "add", "not JSON")],
+            ),
             _ => Response::from_text("m", "<b>NaN</b> \"\u{0}NaN\u{0}\" \u{fffd}"),
         };
         response.reasoning = Some("hm".to_owned());
@@ -150,9 +150,10 @@ fn what_inspect_refuses_is_refused() {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "to say that nothing was tested")]
 async fn inspects_reader_agrees() {
     let Ok(python) = std::env::var("FORTHRIGHT_INSPECT_PYTHON") else {
-        println!("skipped: set FORTHRIGHT_INSPECT_PYTHON to a Python that has inspect-ai");
+        eprintln!("skipped: set FORTHRIGHT_INSPECT_PYTHON to a Python that has inspect-ai");
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -170,14 +171,20 @@ async fn inspects_reader_agrees() {
         let told: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(told["status"], "success");
         let ours = InspectLog::read(&log).unwrap();
-        assert_eq!(told["metrics"]["mean"], ours.header["results"]["scores"][0]["metrics"]["mean"]["value"]);
-        assert_eq!(told["metrics"]["stderr"], ours.header["results"]["scores"][0]["metrics"]["stderr"]["value"]);
+        assert_eq!(
+            told["metrics"]["mean"],
+            ours.header["results"]["scores"][0]["metrics"]["mean"]["value"]
+        );
+        assert_eq!(
+            told["metrics"]["stderr"],
+            ours.header["results"]["scores"][0]["metrics"]["stderr"]["value"]
+        );
         let theirs = told["samples"].as_array().unwrap();
         assert_eq!(theirs.len(), ours.samples.len());
         for theirs in theirs {
             let found = |o: &&Imported| theirs["id"] == o.id && theirs["epoch"] == o.epoch;
             let ours = ours.samples.iter().find(found).unwrap();
-            let texts: Vec<&str> = ours.conversation.iter().map(|m| m.text()).collect();
+            let texts: Vec<&str> = ours.conversation.iter().map(Message::text).collect();
             assert_eq!(theirs["messages"], json!(texts));
             // Unscored is null in what the script prints.
             assert_eq!(theirs["scores"]["reached"], json!(ours.scores["reached"].verdict.value()));

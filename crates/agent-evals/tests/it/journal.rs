@@ -10,12 +10,12 @@ use std::{
     },
 };
 
+use agent_evals::journal::Tail;
 use agent_evals::{
     Again, Agent, Error, Finished, FinishedIter, FunctionScorer, Index, Key, Observer, Plan,
     Progress, Score, Stopper, Verdict, rescore,
 };
 use chat_model::{Message, Response, Scripted};
-use agent_evals::journal::Tail;
 
 use crate::common::{Counting, call, counter, plan};
 
@@ -192,18 +192,21 @@ async fn other_scorers_judge_offline() {
     small().run(&path, None, Stopper::default()).await.unwrap();
     let mut told = Vec::new();
     let calls = || {
-        Arc::new(FunctionScorer::new("calls", |trace| {
-            Score::number(trace.calls().count() as f64)
-        })) as Arc<dyn agent_evals::Scorer>
+        Arc::new(FunctionScorer::new("calls", |trace| Score::number(trace.calls().count() as f64)))
+            as Arc<dyn agent_evals::Scorer>
     };
     let nan = || {
         Arc::new(FunctionScorer::new("nan", |_| Score::from(Verdict::Scored(f64::NAN))))
             as Arc<dyn agent_evals::Scorer>
     };
-    rescore(&path, |_| vec![calls(), nan()], |finished, scores| {
-        told.push((finished.start.key.sample.clone(), scores));
-        Ok::<(), Error>(())
-    })
+    rescore(
+        &path,
+        |_| vec![calls(), nan()],
+        |finished, scores| {
+            told.push((finished.start.key.sample.clone(), scores));
+            Ok::<(), Error>(())
+        },
+    )
     .await
     .unwrap();
     assert_eq!(told.len(), 3);

@@ -1,4 +1,5 @@
 //! The harness from outside.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod agent;
 mod common;

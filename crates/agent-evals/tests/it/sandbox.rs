@@ -5,6 +5,7 @@
 
 use std::{
     fs,
+    os::linux::net::SocketAddrExt as _,
     path::Path,
     time::{Duration, Instant},
 };
@@ -79,7 +80,10 @@ async fn this_machine_has_all_layers() {
 #[tokio::test]
 async fn commands_run_and_files_stay() {
     let sandbox = open().await;
-    assert_eq!(text(&shell(&sandbox, "echo hello; echo no >&2; exit 3").await), "Exit(3) hello\nno\n");
+    assert_eq!(
+        text(&shell(&sandbox, "echo hello; echo no >&2; exit 3").await),
+        "Exit(3) hello\nno\n"
+    );
     let output = shell(&sandbox, "id -u; pwd; hostname; echo $HOME; echo x > kept; ls -A /").await;
     let said = text(&output);
     assert!(said.starts_with("Exit(0) 1000\n/home/agent\nsandbox\n/home/agent\n"), "{said}");
@@ -102,7 +106,7 @@ async fn files_are_read_and_written_as_by_the_agent() {
     assert_eq!(sandbox.read("deep/er/data", 70_000).await.unwrap().unwrap(), bytes[..70_000]);
     sandbox.write("-n", b"odd name").await.unwrap().unwrap();
     assert_eq!(sandbox.read("-n", 100).await.unwrap().unwrap(), b"odd name");
-    assert_eq!(sandbox.read("empty", 100).await.unwrap().is_err(), true);
+    assert!(sandbox.read("empty", 100).await.unwrap().is_err());
     sandbox.write("empty", b"").await.unwrap().unwrap();
     assert_eq!(sandbox.read("empty", 100).await.unwrap().unwrap(), b"");
     assert!(sandbox.read("deep", 100).await.unwrap().is_err());
@@ -114,7 +118,10 @@ async fn files_are_read_and_written_as_by_the_agent() {
 
 /// Attempts, each a shell script or a Python program that prints `ESCAPED` if it succeeds.
 const ATTEMPTS: &[(&str, &str)] = &[
-    ("host files", "cat /etc/shadow /root/.* /etc/hostname 2>/dev/null | grep -q . && echo ESCAPED"),
+    (
+        "host files",
+        "cat /etc/shadow /root/.* /etc/hostname 2>/dev/null | grep -q . && echo ESCAPED",
+    ),
     ("host home", "ls /root /home/*/.ssh 2>/dev/null | grep -q . && echo ESCAPED"),
     ("writing programs", "echo x > /usr/bin/evil && echo ESCAPED"),
     ("writing the root", "echo x > /evil && echo ESCAPED"),
@@ -126,7 +133,10 @@ const ATTEMPTS: &[(&str, &str)] = &[
     ("another mount namespace", "unshare -m true && echo ESCAPED"),
     ("chroot", "chroot / true && echo ESCAPED"),
     ("processes of the host", "[ $(ls -d /proc/[0-9]* | wc -l) -gt 8 ] && echo ESCAPED"),
-    ("the first process's root", "ls /proc/1/root/proc/1/root/../../../../root 2>/dev/null | grep -q . && echo ESCAPED"),
+    (
+        "the first process's root",
+        "ls /proc/1/root/proc/1/root/../../../../root 2>/dev/null | grep -q . && echo ESCAPED",
+    ),
     ("kernel settings", "echo '|/bin/sh' > /proc/sys/kernel/core_pattern && echo ESCAPED"),
     ("kernel log", "dmesg 2>/dev/null | grep -q . && echo ESCAPED"),
     ("sysrq", "echo h > /proc/sysrq-trigger && echo ESCAPED"),
@@ -134,19 +144,34 @@ const ATTEMPTS: &[(&str, &str)] = &[
     ("disks", "head -c 1 /dev/vda /dev/sda /dev/nvme0n1 2>/dev/null | grep -q . && echo ESCAPED"),
     ("memory device", "test -e /dev/mem -o -e /dev/kmem -o -e /dev/kvm && echo ESCAPED"),
     ("making devices", "mknod d c 1 1 && echo ESCAPED"),
-    ("setuid programs", "cp /bin/bash b && chmod u+s b && ./b -p -c '[ $(id -u) = 0 ]' && echo ESCAPED"),
+    (
+        "setuid programs",
+        "cp /bin/bash b && chmod u+s b && ./b -p -c '[ $(id -u) = 0 ]' && echo ESCAPED",
+    ),
     ("becoming root", "su -c true </dev/null && echo ESCAPED; sudo -n true && echo ESCAPED"),
-    ("killing the first process", "kill -9 1; sleep 0.1; kill -0 1 && echo alive; kill -9 -1; echo alive"),
+    (
+        "killing the first process",
+        "kill -9 1; sleep 0.1; kill -0 1 && echo alive; kill -9 -1; echo alive",
+    ),
     ("hard links", "ln /usr/bin/env x && echo ESCAPED"),
     ("writing through a link", "ln -s /etc/passwd l && echo x >> l && echo ESCAPED"),
     ("clock", "date -s 2001-01-01 2>/dev/null && echo ESCAPED"),
     ("hostname", "hostname evil && echo ESCAPED"),
     ("shared memory", "ls /dev/shm/* 2>/dev/null | grep -q . && echo ESCAPED"),
     ("terminal", "echo x > /dev/tty && echo ESCAPED"),
-    ("capabilities", "grep -E '^Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | grep -v 0000000000000000 && echo ESCAPED"),
+    (
+        "capabilities",
+        "grep -E '^Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | grep -v 0000000000000000 && echo ESCAPED",
+    ),
     ("privileges to come", "grep -q 'NoNewPrivs:.1' /proc/self/status || echo ESCAPED"),
-    ("descriptors", "[ $(ls /proc/self/fd | wc -l) -gt 4 ] && { ls -l /proc/self/fd; echo ESCAPED; }"),
-    ("environment", "env | grep -vE '^(HOME|PATH|LANG|USER|TERM|PWD|OLDPWD|SHLVL|_)=' && echo ESCAPED"),
+    (
+        "descriptors",
+        "[ $(ls /proc/self/fd | wc -l) -gt 4 ] && { ls -l /proc/self/fd; echo ESCAPED; }",
+    ),
+    (
+        "environment",
+        "env | grep -vE '^(HOME|PATH|LANG|USER|TERM|PWD|OLDPWD|SHLVL|_)=' && echo ESCAPED",
+    ),
 ];
 
 /// The same in Python: system calls and sockets. Each raises where it is contained.
@@ -190,7 +215,6 @@ async fn attempts_to_get_out_fail() {
         assert!(!said.contains("ESCAPED"), "{name}: {said}");
     }
     // Something that can be found from outside.
-    use std::os::linux::net::SocketAddrExt as _;
     let name = token();
     let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
     let _listener = std::os::unix::net::UnixListener::bind_addr(&address).unwrap();
@@ -271,7 +295,8 @@ async fn nothing_is_left_running() {
     assert!(started.elapsed() < Duration::from_secs(10));
     assert_eq!(running(&name), 0);
     // Time is up, also for those who will not hear of it.
-    let mut command = Command::shell(format!("trap '' TERM INT HUP; setsid sleep {name} & sleep {name}"));
+    let mut command =
+        Command::shell(format!("trap '' TERM INT HUP; setsid sleep {name} & sleep {name}"));
     command.wall_s = Some(0.3);
     let output = sandbox.run(&command).await.unwrap();
     assert_eq!(output.ended, Ended::Time);
@@ -307,7 +332,10 @@ async fn tools_tell_what_happened() {
     assert_eq!(said.to_text(), "wrote 4 bytes");
     assert_eq!(call(&read, json!({ "path": "a/b" })).await.to_text(), "né\0");
     let said = call(&read, json!({ "path": "none" })).await;
-    assert!(matches!(&said, ToolOutcome::Refused { message, .. } if message.contains("none")), "{said:?}");
+    assert!(
+        matches!(&said, ToolOutcome::Refused { message, .. } if message.contains("none")),
+        "{said:?}"
+    );
     let said = call(&read, json!({ "path": "a\0b" })).await;
     assert!(matches!(said, ToolOutcome::Refused { .. }));
 }
@@ -324,6 +352,5 @@ async fn a_command_starts_quickly() {
     took.sort_unstable();
     // 15 ms on a quiet machine; the machine may not be quiet.
     assert!(took[15] < Duration::from_millis(150), "median {:?}", took[15]);
-    println!("median {:?}, fastest {:?}", took[15], took[0]);
     assert!(Path::new("/proc/self/fd").read_dir().unwrap().count() < 40);
 }
