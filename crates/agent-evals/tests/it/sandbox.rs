@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 
 use std::{
+    fmt::Write as _,
     fs,
     os::linux::net::SocketAddrExt as _,
     path::Path,
@@ -226,7 +227,8 @@ async fn attempts_to_get_out_fail() {
          def call(*a):\n    if libc.syscall(*[ctypes.c_long(x) for x in a]) < 0: raise OSError(ctypes.get_errno())\n",
     );
     for (name, code) in CALLS {
-        program += &format!(
+        let _ = write!(
+            program,
             "try:\n    {code}\n    print('ESCAPED', '{name}')\nexcept OSError as e: print('{name}', e)\n\
              except ValueError as e: print('{name}', e)\n"
         );
