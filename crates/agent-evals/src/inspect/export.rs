@@ -176,8 +176,7 @@ impl Log<'_> {
         Ok(sums.samples)
     }
 
-    /// The samples come last, so that the sums are known; Inspect takes its keys in any order. They
-    /// wait in a file of their own meanwhile.
+    /// The samples come first, so that the rest can hold their sums: Inspect takes keys in any order.
     fn write_json(
         &self,
         mut file: BufWriter<File>,
