@@ -209,7 +209,9 @@ fn pick(
     let targets: Vec<i64> =
         wanted.iter().flat_map(|w| w.targets.iter().map(|&t| i64::from(t))).collect();
     let targets = Tensor::from_slice(&targets).to_device(hidden.device());
-    let flat = log_probs(lm, &states, &targets, 1.0, logit_rows);
+    let [flat] = in_chunks(lm, &states, &targets, 1.0, logit_rows, |logits, targets| {
+        [token_log_probs(&logits, targets)]
+    });
     let flat: Vec<f32> = Vec::try_from(flat).unwrap_or_default();
     if let Some(at) = flat.iter().position(|v| v.is_nan()) {
         return Err(Error::NotFinite {
@@ -253,7 +255,7 @@ pub fn predictions(
     Predictions { log_probs, entropy }
 }
 
-/// The log-probabilities of [`predictions`] alone, in half the time.
+/// The log-probabilities of [`predictions`] alone, the same to the bit.
 pub fn log_probs(
     lm: &CausalLm,
     states: &Tensor,
@@ -262,7 +264,8 @@ pub fn log_probs(
     logit_rows: usize,
 ) -> Tensor {
     let [log_probs] = in_chunks(lm, states, targets, temperature, logit_rows, |logits, targets| {
-        [token_log_probs(&logits, targets)]
+        let log_softmax = logits.log_softmax(-1, Kind::Float);
+        [log_softmax.gather(1, &targets.unsqueeze(1), false).squeeze_dim(1)]
     });
     log_probs
 }
