@@ -110,12 +110,13 @@ fn encode(model: &Pretrained, text: &str) -> anyhow::Result<Vec<u32>> {
     let ids = model.tokenizer.encode(text)?;
     let back = model.tokenizer.decode(&ids)?;
     // A tokenizer of words may add a space or take one away.
-    let same = |a: &str, b: &str| a.split_whitespace().eq(b.split_whitespace());
-    anyhow::ensure!(
-        same(&back, text),
-        "expected text that the model has tokens for, found `{text}`, of which it reads `{back}`: \
-         was it trained on another task?"
-    );
+    let missing = text.chars().find(|&c| !c.is_whitespace() && !back.contains(c));
+    if let Some(missing) = missing {
+        anyhow::bail!(
+            "expected text that the model has tokens for, found {missing:?}: was it trained on another \
+             task?"
+        );
+    }
     Ok(ids)
 }
 

@@ -9,7 +9,7 @@ use super::{
     Run,
     config::{Stage, UNTRAINED},
     front::choose,
-    stages::{Made, Place},
+    stages::Place,
 };
 use crate::early_exit::{
     measure::{Answered, Settings, Summary, Tally, answer, depth_and_surprisal, summarize},
@@ -67,10 +67,9 @@ impl Run<'_> {
     pub(super) fn bench<'a>(
         &mut self,
         place: Place<'a>,
-        base: &'a Made<Pretrained>,
+        base: &'a Pretrained,
     ) -> anyhow::Result<(Bench<'a>, Record)> {
         let system = place.system;
-        let base = &base.model;
         let asked = |split, purpose: &str, count| {
             // Of the root alone: every seed is measured on the same problems.
             let seed = self.seed.derive(purpose, 0).value();

@@ -20,7 +20,7 @@ use rl_core::{
     run::{Claim, LineWriter},
     seed::Seed,
 };
-use stages::{Made, Place};
+use stages::Place;
 
 use super::transcript::{Transcript, page};
 use crate::{
@@ -120,6 +120,7 @@ impl Reproduce {
 
     /// What a run would do and need.
     fn say(&self, config: &Config) -> anyhow::Result<()> {
+        let checkpoint = config.lm.as_ref().map(|lm| self.checkpoint(lm)).transpose()?;
         for (name, system) in config.systems() {
             let stages: Vec<&str> = system.stages.iter().map(|s| s.name.as_str()).collect();
             let base = if system.base.is_some() { "base, " } else { "" };
@@ -134,8 +135,8 @@ impl Reproduce {
             } else if self.scale == Scale::Paper {
                 print("  data: --data FILE with the fields of GSM8K; else problems that are made")?;
             }
-            if name == "lm" {
-                print(format_args!("  model: {}", self.checkpoint(system)?))?;
+            if let Some(checkpoint) = checkpoint.as_ref().filter(|_| name == "lm") {
+                print(format_args!("  model: {checkpoint}"))?;
             }
         }
         print(format_args!("writes {}", self.out.display()))
@@ -199,16 +200,13 @@ impl Run<'_> {
         for seed in 0..system.seeds {
             let place = Place { name, system, seed };
             let base = self.base(place, given)?;
-            system.check(&base.model)?;
+            system.check(&base)?;
             let (bench, untrained) = self.bench(place, &base)?;
             records.push(untrained);
-            let mut fresh: BTreeMap<&str, bool> = BTreeMap::new();
             for stage in &system.stages {
-                let from_fresh = stage.from.as_deref().is_some_and(|from| fresh[from]);
-                let made: Made<_> = self.make(place, stage, &base, from_fresh)?;
-                fresh.insert(&stage.name, made.fresh);
+                let model = self.make(place, stage, &base)?;
                 note(format_args!("measuring {}", place.series(&stage.name)));
-                records.push(self.measure(&bench, stage, &made.model)?);
+                records.push(self.measure(&bench, stage, &model)?);
             }
         }
         self.conclude(name, system, &records)

@@ -56,37 +56,36 @@ impl Place<'_> {
     }
 }
 
-/// A model and whether it was made in this run, so that what is made of it must be made anew.
-pub(super) struct Made<T> {
-    pub(super) model: T,
-    pub(super) fresh: bool,
-}
-
 impl Run<'_> {
     fn folder(&self, place: Place<'_>, stage: &str) -> PathBuf {
         let name = format!("{}-{}", place.name, place.seed);
         self.session.dir.path().join("stages").join(name).join(stage)
     }
 
-    /// Runs a stage in its folder, unless it has ended there with the same settings; says whether it
-    /// ran. `work` is told whether it goes on with what is there.
+    /// Runs a stage in its folder, unless it has ended there with the same settings. `work` is told
+    /// whether it goes on with what is there, and says whether it has come to its end.
+    ///
+    /// A stage that begins anew takes with it what was made of its last outcome, first, so that a run
+    /// that is killed does not take the one for made of the other.
     fn stage<C: Serialize>(
         &self,
         folder: &Path,
         config: &C,
         seed: u64,
-        fresh: bool,
+        made_of_it: &[PathBuf],
         work: impl FnOnce(&Session, bool) -> anyhow::Result<bool>,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<()> {
         let found = std::fs::read_to_string(folder.join("config.toml")).ok();
-        let same =
-            self.resume && !fresh && found.is_some() && found == toml::to_string(config).ok();
+        let same = self.resume && found.is_some() && found == toml::to_string(config).ok();
         let info: Option<RunInfo> = read_json(&folder.join("run.json")).ok().flatten();
         if same && info.is_some_and(|info| info.end.is_some()) {
-            return Ok(false);
+            return Ok(());
         }
-        if !same && folder.exists() {
-            std::fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
+        let old = if same { &[][..] } else { made_of_it };
+        for folder in old.iter().map(PathBuf::as_path).chain((!same).then_some(folder)) {
+            if folder.exists() {
+                std::fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
+            }
         }
         note(folder.display());
         let session = Session::open(folder, config, seed, &self.device)?;
@@ -95,8 +94,13 @@ impl Run<'_> {
             done,
             crate::Unfinished("stopped: the same command with --resume goes on".into())
         );
-        session.end()?;
-        Ok(true)
+        session.end()
+    }
+
+    /// Folders of the stages that go on from one, or from the base.
+    fn made_of(&self, place: Place<'_>, stage: Option<&str>) -> Vec<PathBuf> {
+        let after = place.system.stages.iter().filter(|other| other.from.as_deref() == stage);
+        after.map(|other| self.folder(place, &other.name)).collect()
     }
 
     /// The base model; `given` is that of the flags.
@@ -104,9 +108,9 @@ impl Run<'_> {
         &mut self,
         place: Place<'_>,
         given: &mut dyn FnMut() -> anyhow::Result<Pretrained>,
-    ) -> anyhow::Result<Made<Pretrained>> {
+    ) -> anyhow::Result<Pretrained> {
         let Some(base) = &place.system.base else {
-            return Ok(Made { model: given()?, fresh: false });
+            return given();
         };
         let mut config = pretrain::Config { task: place.task(self), ..base.clone() };
         config.train.seed = place.root(self).derive("base", 0).value();
@@ -117,7 +121,8 @@ impl Run<'_> {
             }
             pretrain::Begin::Model => self.options,
         };
-        let fresh = self.stage(&folder, &config, config.train.seed, false, |session, resume| {
+        let after = self.made_of(place, None);
+        self.stage(&folder, &config, config.train.seed, &after, |session, resume| {
             let model = config.begin(options.device, given)?;
             let made = pretrain::pretrain(model, &config, session, resume)?;
             if made.done {
@@ -127,7 +132,7 @@ impl Run<'_> {
         })?;
         self.curves(place, "base", "pretrain", &["loss"])?;
         // Read back, so that it is the same model whether it was made now or before.
-        Ok(Made { model: Pretrained::load(&folder.join(MODEL), &options)?, fresh })
+        Ok(Pretrained::load(&folder.join(MODEL), &options)?)
     }
 
     /// The model of a stage, from the base or from the stage before it.
@@ -135,11 +140,10 @@ impl Run<'_> {
         &mut self,
         place: Place<'_>,
         stage: &Stage,
-        base: &Made<Pretrained>,
-        from_fresh: bool,
-    ) -> anyhow::Result<Made<EarlyExitModel>> {
+        base: &Pretrained,
+    ) -> anyhow::Result<EarlyExitModel> {
         let folder = self.folder(place, &stage.name);
-        let lm = &base.model.lm;
+        let lm = &base.lm;
         let root = place.root(self);
         let seed = root.derive(&stage.name, 0).value();
         let begin = || match &stage.from {
@@ -149,51 +153,53 @@ impl Run<'_> {
                 Ok(EarlyExitModel::new(lm, &place.system.exits, seed)?)
             }
         };
-        let fresh = base.fresh || from_fresh;
-        let (kind, names, fresh): (_, &[&str], _) = if let Some(settings) = &stage.calibrate {
+        let after = self.made_of(place, Some(&stage.name));
+        let (kind, names): (_, &[&str]) = if let Some(settings) = &stage.calibrate {
             let config = calibrate::Config {
                 task: place.task(self),
                 texts: stage.problems,
                 max_new_tokens: place.system.max_new_tokens,
                 exits: place.system.exits.clone(),
+                from: stage.from.as_ref().map(PathBuf::from),
                 calibrate: early_exit_model::calibrate::CalibrateConfig {
                     seed,
                     ..settings.clone()
                 },
                 ..calibrate::Config::default()
             };
-            let fresh = self.stage(&folder, &config, seed, fresh, |session, resume| {
-                let made = calibrate::calibrate(&base.model, begin()?, &config, session, resume)?;
+            self.stage(&folder, &config, seed, &after, |session, resume| {
+                let made = calibrate::calibrate(base, begin()?, &config, session, resume)?;
                 if made.done {
                     store::save(&made.model, session.dir.path())?;
                 }
                 Ok(made.done)
             })?;
-            ("calibrate", &["kl", "exit_nll", "readout", "nll", "depth"], fresh)
+            ("calibrate", &["kl", "exit_nll", "readout", "nll", "depth"])
         } else {
             let settings = stage.train.clone().unwrap_or_default();
             let config = train::Config {
                 task: place.task(self),
                 problems: stage.problems,
                 reward: place.system.reward,
+                from: stage.from.as_ref().map(PathBuf::from),
                 gate_shift: stage.gate_shift,
                 train: RlConfig { seed, ..settings },
                 ..train::Config::default()
             };
-            let fresh = self.stage(&folder, &config, seed, fresh, |session, resume| {
-                let asked = train::problems(&base.model, &config)?;
-                let made = train::train(&base.model, begin()?, &asked, &config, session, resume)?;
+            self.stage(&folder, &config, seed, &after, |session, resume| {
+                let asked = train::problems(base, &config)?;
+                let made = train::train(base, begin()?, &asked, &config, session, resume)?;
                 if made.done {
                     store::save(&made.model, session.dir.path())?;
                 }
                 Ok(made.done)
             })?;
-            ("rl", &["score", "depth", "kl", "length", "eos_rate", "sampler_gap"], fresh)
+            ("rl", &["score", "depth", "kl", "length", "eos_rate", "sampler_gap"])
         };
         let lines = self.curves(place, &stage.name, kind, names)?;
         let gaps = lines.iter().filter_map(|line| line["sampler_gap"].as_f64());
         self.sampler_gaps.entry(place.name).or_default().extend(gaps);
-        Ok(Made { model: store::load(&folder, lm, None)?, fresh })
+        store::load(&folder, lm, None)
     }
 
     /// The metrics of a stage among those of the run.
