@@ -6,7 +6,7 @@ use forthright_tests::{Said, Tiny, command, refusal, refused, said, succeeds};
 use safetensors::{SafeTensors, tensor::TensorView};
 use serde_json::Value;
 
-const TASK: &str = "task = { problem = { task = \"running_sum\", terms = 2, digits = 1 } }\n";
+const TASK: &str = "task = { problem = { task = \"running_sum\", terms = 2, digits = 2 } }\n";
 const STARTED: [&str; 2] = ["--threads", "1"];
 
 /// Settings of small runs with a checkpoint after each step.
@@ -31,7 +31,7 @@ pub(crate) fn settings(tiny: &Tiny) {
         "train.toml",
         &format!(
             "{checkpoints}problems = 12\n[train]\nprompts = 3\ngroup = 2\nlr = 1e-3\n\
-             rollout = {{ max_new_tokens = 10 }}\n"
+             rollout = {{ max_new_tokens = 12 }}\n"
         ),
     );
 }
@@ -86,11 +86,11 @@ fn lines(path: &Path) -> Vec<Value> {
 fn a_model_goes_through_all_verbs() {
     let tiny = Tiny::new();
     settings(&tiny);
-    let written = works(verb(&tiny, "pretrain", "base", &["--steps", "60"]));
+    let written = works(verb(&tiny, "pretrain", "base", &["--steps", "240"]));
     assert_eq!(written.trim(), tiny.arg("base/model"));
     let losses: Vec<f64> =
         lines(&tiny.at("base/metrics.jsonl")).iter().map(|l| l["loss"].as_f64().unwrap()).collect();
-    assert!(losses.len() == 60 && losses[59] < losses[0] / 1.5, "{losses:?}");
+    assert!(losses.len() == 240 && losses[239] < losses[0] / 1.5, "{losses:?}");
     // It is a checkpoint like any other.
     let model = tiny.arg("base/model");
     let plain = ["lm", "generate", "--raw", "1+2=", "--greedy", "--model", &model];
@@ -204,7 +204,7 @@ compare = true
 
 [toy]
 seeds = 2
-task = { problem = { task = "running_sum", terms = 2, digits = 1 } }
+task = { problem = { task = "running_sum", terms = 2, digits = 2 } }
 max_new_tokens = 12
 batch = 16
 evaluation_problems = 12
@@ -309,7 +309,9 @@ fn a_pipeline_is_measured_and_its_stages_are_used_again() {
     }
     tiny.write("pipeline.toml", &PIPELINE.replace("steps = 3", "steps = 4"));
     let changed = said(command(&resumed), "");
-    assert!(changed.err.contains("stages/toy-0/refreshed") && changed.err.contains("stages/toy-0/rl"));
+    assert!(
+        changed.err.contains("stages/toy-0/refreshed") && changed.err.contains("stages/toy-0/rl")
+    );
     assert!(!changed.err.contains("stages/toy-0/base"), "{}", changed.err);
 }
 

@@ -210,13 +210,11 @@ impl Config {
     /// that it begins with must then have.
     fn begin(&self, model: &Pretrained, asked: bool) -> anyhow::Result<EarlyExitModel> {
         let sites = || self.exits.sites(model.lm.config().num_layers);
-        match &self.from {
-            Some(from) => store::load(from, &model.lm, asked.then(sites).transpose()?.as_ref()),
-            None => {
-                let seed = Seed::new(self.calibrate.seed).derive("exits", 0);
-                Ok(EarlyExitModel::new(&model.lm, &self.exits, seed)?)
-            }
+        if let Some(from) = &self.from {
+            return store::load(from, &model.lm, asked.then(sites).transpose()?.as_ref());
         }
+        let seed = Seed::new(self.calibrate.seed).derive("exits", 0);
+        Ok(EarlyExitModel::new(&model.lm, &self.exits, seed)?)
     }
 }
 
@@ -267,18 +265,15 @@ fn texts(
         return problems.iter().map(|p| example(model, p, &p.completion())).collect();
     }
     let path = run.join(TEXTS);
-    let pairs: Vec<(Vec<u32>, Vec<u32>)> = match read_lines(&path)?.filter(|_| resume) {
-        Some(lines) => lines
-            .into_iter()
-            .map(serde_json::from_value)
-            .collect::<Result<_, _>>()
-            .with_context(|| path.display().to_string())?,
-        None => {
-            let pairs = teacher(model, config)?;
-            let lines: Vec<String> = pairs.iter().map(|pair| json!(pair).to_string()).collect();
-            write_whole(&path, &(lines.join("\n") + "\n"))?;
-            pairs
-        }
+    let kept = read_lines(&path)?.filter(|_| resume);
+    let pairs: Vec<(Vec<u32>, Vec<u32>)> = if let Some(lines) = kept {
+        let pairs = lines.into_iter().map(serde_json::from_value);
+        pairs.collect::<Result<_, _>>().with_context(|| path.display().to_string())?
+    } else {
+        let pairs = teacher(model, config)?;
+        let lines: Vec<String> = pairs.iter().map(|pair| json!(pair).to_string()).collect();
+        write_whole(&path, &(lines.join("\n") + "\n"))?;
+        pairs
     };
     Ok(pairs.iter().map(|(prompt, answer)| Example::completion(prompt, answer)).collect())
 }

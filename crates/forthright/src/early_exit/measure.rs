@@ -255,7 +255,7 @@ mod tests {
         let rising: Vec<Vec<[f64; 2]>> = (0..6)
             .map(|i| (0..5).map(|t| [f64::from(t), f64::from(t * t + i)]).collect())
             .collect();
-        let found = correlation(&[rising.clone()], Seed::new(1)).unwrap().unwrap();
+        let found = correlation(std::slice::from_ref(&rising), Seed::new(1)).unwrap().unwrap();
         assert!(found.value > 0.8 && found.interval[0] > 0.0 && found.n == 6, "{found:?}");
         let falling: Vec<Vec<[f64; 2]>> =
             rising.iter().map(|a| a.iter().map(|[d, s]| [*d, -s]).collect()).collect();

@@ -1,6 +1,10 @@
 //! What is measured of each model.
 
-use causal_lm::{Pretrained, generate::Sampling};
+use causal_lm::{
+    Pretrained,
+    generate::Sampling,
+    score::{ScoreConfig, Span, score},
+};
 use early_exit_model::{EarlyExitModel, Engine, Rule};
 use lm_tasks::Split;
 use serde_json::json;
@@ -60,6 +64,33 @@ pub(super) struct Bench<'a> {
     full: Tally,
     /// Accuracy at full depth on the problems of the choice.
     full_choice: f64,
+}
+
+/// Nats within which two tokens are tied: sums in bf16 come out in another order.
+const TIE: f64 = 0.125;
+
+/// Share of answers of one side that are the other's, up to a first difference between two tokens that
+/// are tied.
+fn same_text(
+    model: &EarlyExitModel,
+    asked: &[Asked],
+    one: &Answered,
+    other: &Answered,
+) -> anyhow::Result<f64> {
+    let lm = model.model();
+    let mut same = 0;
+    for ((asked, one), other) in asked.iter().zip(&one.made).zip(&other.made) {
+        let [one, other] = [one, other].map(|made| &made.completion.ids);
+        let Some(at) = one.iter().zip(other).position(|(a, b)| a != b) else {
+            same += usize::from(one.len() == other.len());
+            continue;
+        };
+        let context = [&asked.prompt[..], &one[..at]].concat();
+        let span = |token: u32| Span { context: context.clone(), continuation: vec![token] };
+        let found = score(&lm, &[span(one[at]), span(other[at])], &ScoreConfig::default())?;
+        same += usize::from(f64::from((found[0][0] - found[1][0]).abs()) <= TIE);
+    }
+    Ok(same as f64 / asked.len().max(1) as f64)
 }
 
 impl Run<'_> {
@@ -158,11 +189,7 @@ impl Run<'_> {
         };
         self.probes(bench, name, &engine, &at.rule)?;
         let shut = answer(&engine, base, asked, settings, &Rule::Threshold(1.0))?;
-        let same = |(a, b): &(&_, &_)| {
-            let ids = |made: &early_exit_model::engine::ExitCompletion| made.completion.ids.clone();
-            ids(a) == ids(b)
-        };
-        let same = shut.made.iter().zip(&off.made).filter(same).count();
+        let lossless = same_text(model, asked, &shut, &off)?;
         let pairs = depth_and_surprisal(model, asked, &at)?;
         if name == system.last() {
             self.by_surprisal(bench, name, &pairs)?;
@@ -181,7 +208,7 @@ impl Run<'_> {
                 off: off.tally,
                 random,
                 pairs,
-                lossless: same as f64 / shut.made.len().max(1) as f64,
+                lossless,
             }),
         })
     }

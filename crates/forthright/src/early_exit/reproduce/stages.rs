@@ -146,12 +146,11 @@ impl Run<'_> {
         let lm = &base.lm;
         let root = place.root(self);
         let seed = root.derive(&stage.name, 0).value();
-        let begin = || match &stage.from {
-            Some(from) => store::load(&self.folder(place, from), lm, None),
-            None => {
-                let seed = root.derive("exits", 0);
-                Ok(EarlyExitModel::new(lm, &place.system.exits, seed)?)
+        let begin = || {
+            if let Some(from) = &stage.from {
+                return store::load(&self.folder(place, from), lm, None);
             }
+            Ok(EarlyExitModel::new(lm, &place.system.exits, root.derive("exits", 0))?)
         };
         let after = self.made_of(place, Some(&stage.name));
         let (kind, names): (_, &[&str]) = if let Some(settings) = &stage.calibrate {
