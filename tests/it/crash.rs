@@ -14,6 +14,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
+    early_exit,
     finetune::{resume, settings, spawn, start, wait_for},
     klq,
 };
@@ -25,12 +26,12 @@ fn newest(run: &Path) -> Option<String> {
     names.filter(|name| name.starts_with("step-")).max()
 }
 
-/// Every folder that has a checkpoint's name holds one.
-fn assert_whole(run: &Path) {
+/// Every folder that has a checkpoint's name holds one, with its tensors in a file of this name.
+fn assert_whole(run: &Path, state: &str) {
     let Ok(entries) = fs::read_dir(run.join("checkpoints")) else { return };
     for path in entries.map(|e| e.unwrap().path()) {
         if path.file_name().unwrap().to_str().unwrap().starts_with("step-") {
-            let bytes = fs::read(path.join("trainer.safetensors")).unwrap();
+            let bytes = fs::read(path.join(state)).unwrap();
             let tensors = safetensors::SafeTensors::deserialize(&bytes);
             assert!(tensors.is_ok_and(|t| !t.is_empty()), "{} is torn", path.display());
         }
@@ -41,6 +42,8 @@ fn assert_whole(run: &Path) {
 struct Runs<'a> {
     tiny: &'a Tiny,
     steps: u64,
+    /// The file of a checkpoint that holds its tensors.
+    state: &'a str,
     start: &'a dyn Fn(&str) -> Command,
     resume: &'a dyn Fn(&str) -> Command,
 }
@@ -73,7 +76,7 @@ fn let_advance(child: &mut Child, run: &Path, before: Option<&String>) -> bool {
 /// gone on, at any point of a step or of the checkpoint that is written after each; every fifth comes
 /// at any point from the start of the process on.
 fn killed_runs_end_alike(kills: usize, runs: &Runs<'_>, seed: u64) {
-    let Runs { tiny, steps, start, .. } = runs;
+    let Runs { tiny, steps, state, start, .. } = runs;
     let begun = Instant::now();
     let whole = said(start("whole"), "");
     assert_eq!(whole.code, Some(0), "{}", whole.err);
@@ -113,7 +116,7 @@ fn killed_runs_end_alike(kills: usize, runs: &Runs<'_>, seed: u64) {
             "kill {done}: {delay:.1?} after {from}, {before:?} before, {:?} after",
             newest(&run)
         );
-        assert_whole(&run);
+        assert_whole(&run, state);
     }
     eprintln!("{torn} checkpoints were being written or deleted when the kill came");
     let last: Said = said(runs.go_on(), "");
@@ -127,6 +130,7 @@ fn killed_finetuning_ends_alike(kills: usize, steps: u64, kind: &[&str], seed: u
     let runs = Runs {
         tiny: &tiny,
         steps,
+        state: "trainer.safetensors",
         start: &|out| start(&tiny, out, steps, kind),
         resume: &|out| resume(&tiny, out),
     };
@@ -150,10 +154,43 @@ fn a_killed_policy_ends_alike() {
     let runs = Runs {
         tiny: &tiny,
         steps: 30,
+        state: "trainer.safetensors",
         start: &|out| klq::start(&tiny, out, 30, &[]),
         resume: &|out| klq::resume(&tiny, out),
     };
     killed_runs_end_alike(10, &runs, 3);
+}
+
+#[test]
+fn a_killed_calibration_ends_alike() {
+    let tiny = Tiny::new();
+    early_exit::settings(&tiny);
+    early_exit::pretrain(&tiny);
+    let runs = Runs {
+        tiny: &tiny,
+        steps: 30,
+        state: "calibration.safetensors",
+        start: &|out| early_exit::calibrate(&tiny, out, 30, &["--recipe", "refreshed"]),
+        resume: &|out| early_exit::resume(&tiny, "calibrate", out),
+    };
+    killed_runs_end_alike(6, &runs, 4);
+}
+
+#[test]
+fn a_killed_run_that_learns_to_leave_early_ends_alike() {
+    let tiny = Tiny::new();
+    early_exit::settings(&tiny);
+    early_exit::pretrain(&tiny);
+    let calibrated = said(early_exit::calibrate(&tiny, "exits", 3, &[]), "");
+    assert_eq!(calibrated.code, Some(0), "{}", calibrated.err);
+    let runs = Runs {
+        tiny: &tiny,
+        steps: 24,
+        state: "trainer.safetensors",
+        start: &|out| early_exit::train(&tiny, out, "exits", 24),
+        resume: &|out| early_exit::resume(&tiny, "train", out),
+    };
+    killed_runs_end_alike(6, &runs, 5);
 }
 
 /// Ends the step, writes a checkpoint, and says how to go on; what it says works.

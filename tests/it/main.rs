@@ -4,6 +4,7 @@
 mod bad_input;
 mod crash;
 mod disk;
+mod early_exit;
 mod finetune;
 mod generate;
 mod judge;

@@ -43,6 +43,7 @@ enum Pipeline {
     All,
     Lm,
     Klq,
+    EarlyExit,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -67,6 +68,11 @@ impl Pipeline {
                 "needs a GPU, a checkpoint and its data: the published runs take models of Pythia's \
                  size, TL;DR or HH, and 75,000 answers each; give them to forthright klq reproduce \
                  with --model and --config, whose tasks name the files",
+            ),
+            Self::EarlyExit => Some(
+                "needs a GPU, a checkpoint and its data: DeepSeek-R1-Distill-Qwen-1.5B or Qwen3-4B, \
+                 and GSM8K; give them to forthright early-exit reproduce with --model and --data, \
+                 whose --dry-run says what they are",
             ),
         }
     }
@@ -153,7 +159,7 @@ impl Reproduce {
     /// The arguments of the run itself: some pipelines go on in the middle.
     fn resuming(&self, pipeline: Pipeline, args: &[String]) -> Vec<String> {
         let mut args = args.to_vec();
-        if self.resume && pipeline == Pipeline::Klq {
+        if self.resume && pipeline != Pipeline::Lm {
             args.insert(2, RESUME.into());
         }
         args
@@ -222,7 +228,7 @@ mod tests {
     #[test]
     fn all_means_each() {
         let names: Vec<String> = Pipeline::All.each().into_iter().map(name).collect();
-        assert_eq!(names, ["lm", "klq"]);
+        assert_eq!(names, ["lm", "klq", "early-exit"]);
         assert_eq!(name(Pipeline::Lm.scale(Scale::Paper)), "laptop");
         assert!(Pipeline::Lm.needs(Scale::Paper).contains("no paper stands behind it"));
     }

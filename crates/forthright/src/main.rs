@@ -3,6 +3,8 @@
 
 #[cfg(feature = "lm")]
 mod bench;
+#[cfg(feature = "early-exit")]
+mod early_exit;
 #[cfg(feature = "lm")]
 mod interrupt;
 #[cfg(feature = "klq")]
@@ -42,6 +44,9 @@ enum System {
     /// KL-regularised Q-learning, PPO and group baselines: train, evaluate, judge
     #[cfg(feature = "klq")]
     Klq(Box<klq::Klq>),
+    /// Exits of the forward pass: calibrate, train, measure how deep tokens go
+    #[cfg(feature = "early-exit")]
+    EarlyExit(Box<early_exit::EarlyExit>),
     /// summary.json and report.html of a folder of runs
     Report {
         /// The folder that holds the runs' folders
@@ -57,6 +62,8 @@ fn main() -> ExitCode {
         System::Lm(command) => command.run(),
         #[cfg(feature = "klq")]
         System::Klq(command) => command.run(),
+        #[cfg(feature = "early-exit")]
+        System::EarlyExit(command) => command.run(),
         System::Report { folder } => report(&folder),
     };
     match result {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use askama::Template;
 use rl_core::run::{Claim, RunInfo, read_json, read_lines};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     Error,
@@ -77,7 +77,7 @@ struct Row {
     source: String,
 }
 
-/// Measurements that are no series: those without a `step`.
+/// Measurements that are no series: those without a `step` and without an `x`.
 struct Table {
     names: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -154,7 +154,7 @@ fn row(claim: &Claim) -> Row {
     }
 }
 
-/// A table for every set of names that objects without a `step` have.
+/// A table for every set of names that objects without a `step` and without an `x` have.
 fn tables(metrics: &[Value]) -> Vec<Table> {
     let cell = |value: &Value| match (value.as_f64(), value.as_str()) {
         (Some(number), _) => short(number),
@@ -163,7 +163,7 @@ fn tables(metrics: &[Value]) -> Vec<Table> {
     };
     let mut out: Vec<Table> = Vec::new();
     let objects = metrics.iter().filter_map(Value::as_object);
-    for object in objects.filter(|o| !o.contains_key("step")) {
+    for object in objects.filter(|o| axis(o).is_none()) {
         let names: Vec<String> = object.keys().cloned().collect();
         let row = object.values().map(cell).collect();
         match out.iter_mut().find(|table| table.names == names) {
@@ -174,18 +174,31 @@ fn tables(metrics: &[Value]) -> Vec<Table> {
     out
 }
 
-/// A plot for every number that stands beside a `step`, with a line for every `series` that has it.
+/// The name of what an object's numbers are plotted against: `step`, or what its `x` names.
+fn axis(object: &Map<String, Value>) -> Option<&str> {
+    match object.get("x") {
+        Some(x) => x.as_str(),
+        None => object.contains_key("step").then_some("step"),
+    }
+}
+
+/// A plot for every number that is plotted against something, with a line for every `series` that has
+/// it.
 fn plots(metrics: &[Value]) -> Vec<Plot> {
-    let mut names: Vec<&String> = Vec::new();
-    for name in metrics.iter().filter_map(Value::as_object).flat_map(|o| o.keys()) {
-        if name != "step" && name != "series" && !names.contains(&name) {
-            names.push(name);
+    let objects = || metrics.iter().filter_map(Value::as_object);
+    let mut names: Vec<(&str, &String)> = Vec::new();
+    for object in objects() {
+        let Some(x) = axis(object) else { continue };
+        for name in object.keys().filter(|name| *name != x && *name != "series" && *name != "x") {
+            if !names.contains(&(x, name)) {
+                names.push((x, name));
+            }
         }
     }
-    let of = |name: &String| {
+    let of = |(x, name): (&str, &String)| {
         let mut series: Vec<Series> = Vec::new();
-        for object in metrics {
-            let point = || Some([object.get("step")?.as_f64()?, object.get(name)?.as_f64()?]);
+        for object in objects().filter(|object| axis(object) == Some(x)) {
+            let point = || Some([object.get(x)?.as_f64()?, object.get(name)?.as_f64()?]);
             let Some(point) = point() else { continue };
             let of = object.get("series").and_then(Value::as_str).unwrap_or_default();
             match series.iter_mut().find(|s| s.name == of) {
@@ -194,9 +207,10 @@ fn plots(metrics: &[Value]) -> Vec<Plot> {
             }
         }
         // Only names of our own metrics get into the SVG, which is not escaped.
-        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-/ ".contains(c));
-        let lines = Lines { name, x_label: "step", series };
-        let svg = plot(&lines).filter(|_| plain)?;
+        let plain =
+            |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-/ ".contains(c));
+        let lines = Lines { name, x_label: x, series };
+        let svg = plot(&lines).filter(|_| plain(name) && plain(x))?;
         Some(Plot { name: name.clone(), svg, legend: legend(&lines) })
     };
     names.into_iter().filter_map(of).collect()
@@ -239,6 +253,11 @@ mod tests {
             }
         }
         metrics.push(&json!({ "batch": 16, "step_ms": 2.5, "peer": "x<y" })).unwrap();
+        for depth in [0.5, 0.9] {
+            let point = json!({ "series": "d", "x": "depth", "depth": depth, "accuracy": depth });
+            metrics.push(&point).unwrap();
+            metrics.push(&json!({ "x": "de<pth", "de<pth": depth, "hidden": depth })).unwrap();
+        }
         let hostile = "<script>alert('x')</script>";
         run.lines("samples.jsonl").unwrap().push(&json!({ "text": hostile })).unwrap();
         assert_eq!(crate::write(folder.path()).unwrap(), claims);
@@ -247,6 +266,8 @@ mod tests {
         assert!(page.contains("0.25 (0.2 to 0.3)") && page.contains("no GPU"));
         assert!(page.contains("<th>step_ms</th>") && page.contains(">2.5</td>"));
         assert!(page.contains("x&#60;y") && !page.contains("aria-label=\"batch by step\""));
+        assert!(page.contains("aria-label=\"accuracy by depth\"") && !page.contains("hidden"));
+        assert!(!page.contains("depth by depth") && !page.contains("<th>accuracy</th>"));
         assert!(page.contains("<polyline") && page.contains("aria-label=\"loss by step\""));
         assert!(page.contains("line-1") && page.contains("&#60;b&#62;") && !page.contains("<b>"));
         assert!(!page.contains("http"), "the page must not need the network");

@@ -11,7 +11,7 @@ pub(crate) mod jsonl;
 pub(crate) mod model;
 mod perplexity;
 mod reproduce;
-mod sampling;
+pub(crate) mod sampling;
 mod score;
 
 use clap::{Args, Subcommand};

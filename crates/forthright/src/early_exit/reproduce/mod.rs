@@ -1,0 +1,214 @@
+//! `forthright early-exit reproduce`: the paper's claims that can be measured here, and ours.
+
+mod claims;
+mod config;
+mod front;
+mod measures;
+mod stages;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use causal_lm::{LoadOptions, Pretrained, config::from_hf};
+use clap::Args;
+use config::{Config, Scale, System};
+use rl_core::{
+    device,
+    run::{Claim, LineWriter},
+    seed::Seed,
+};
+use stages::Place;
+
+use super::transcript::{Transcript, page};
+use crate::{
+    lm::model::{Dtype, Model},
+    session::Session,
+    terminal::{note, print},
+};
+
+const PAPER: &str = "arXiv 2603.21376";
+
+/// A model of characters from scratch, and a language model, taken through all stages and measured
+#[derive(Args)]
+pub(crate) struct Reproduce {
+    #[command(flatten)]
+    model: Model,
+    /// How much is done
+    #[arg(long, value_enum, default_value_t = Scale::Smoke)]
+    scale: Scale,
+    /// Settings of your own in the place of the scale's
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Problems with the fields of GSM8K for the language model
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// The run's folder
+    #[arg(long)]
+    out: PathBuf,
+    /// Root seed
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Use the stages that are in the folder already, and go on with one that was stopped
+    #[arg(long)]
+    resume: bool,
+    /// Only say what would run, and what it would need
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What all parts of the run need.
+struct Run<'a> {
+    session: &'a Session,
+    metrics: LineWriter,
+    samples: LineWriter,
+    scale: &'static str,
+    compare: bool,
+    seed: Seed,
+    resume: bool,
+    options: LoadOptions,
+    device: String,
+    claims: Vec<Claim>,
+    /// Of every update of a system.
+    sampler_gaps: BTreeMap<&'static str, Vec<f64>>,
+    transcripts: Vec<(String, Transcript)>,
+}
+
+impl Reproduce {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let mut config = self.scale.config(self.config.as_deref())?;
+        if let Some(data) = &self.data {
+            let lm = config.lm.as_mut().context("--data: expected a pipeline with a table [lm]")?;
+            lm.task.data = Some(std::path::absolute(data)?);
+        }
+        if self.dry_run {
+            return self.say(&config);
+        }
+        if self.scale == Scale::Paper && self.config.is_none() {
+            anyhow::ensure!(
+                self.model.model.is_some(),
+                "--model: expected the folder of a checkpoint at scale paper, found none: \
+                 --dry-run says what it needs"
+            );
+        }
+        let options = self.model.options(Dtype::Bf16)?;
+        let device = device::name(options.device);
+        let session = Session::open(&self.out, &config, self.seed, &device)?;
+        let mut run = Run {
+            metrics: session.dir.lines("metrics.jsonl")?,
+            samples: session.dir.lines("samples.jsonl")?,
+            session: &session,
+            scale: self.scale.name(),
+            compare: config.compare,
+            seed: Seed::new(self.seed),
+            resume: self.resume,
+            options,
+            device,
+            claims: Vec::new(),
+            sampler_gaps: BTreeMap::new(),
+            transcripts: Vec::new(),
+        };
+        for (name, system) in config.systems() {
+            run.system(name, system, &mut || self.model.load(Dtype::Bf16))?;
+        }
+        session.dir.write("transcripts.html", &page(&run.transcripts))?;
+        let claims = run.claims;
+        session.conclude(&claims)
+    }
+
+    /// What a run would do and need.
+    fn say(&self, config: &Config) -> anyhow::Result<()> {
+        let checkpoint = config.lm.as_ref().map(|lm| self.checkpoint(lm)).transpose()?;
+        for (name, system) in config.systems() {
+            let stages: Vec<&str> = system.stages.iter().map(|s| s.name.as_str()).collect();
+            let base = if system.base.is_some() { "base, " } else { "" };
+            print(format_args!(
+                "{name}: {} seeds of {base}{}; {} held-out problems",
+                system.seeds,
+                stages.join(", "),
+                system.evaluation_problems
+            ))?;
+            if let Some(data) = &system.task.data {
+                print(format_args!("  data: {}: {}", data.display(), state(data)))?;
+            } else if self.scale == Scale::Paper {
+                print("  data: --data FILE with the fields of GSM8K; else problems that are made")?;
+            }
+            if let Some(checkpoint) = checkpoint.as_ref().filter(|_| name == "lm") {
+                print(format_args!("  model: {checkpoint}"))?;
+            }
+        }
+        print(format_args!("writes {}", self.out.display()))
+    }
+
+    /// What is known of the checkpoint without loading it.
+    fn checkpoint(&self, system: &System) -> anyhow::Result<String> {
+        let Some(path) = &self.model.model else {
+            return Ok(match self.scale {
+                Scale::Paper => {
+                    "--model FOLDER, such as DeepSeek-R1-Distill-Qwen-1.5B or Qwen3-4B; \
+                                 memory for three times its bf16 weights, and a GPU for its time"
+                        .into()
+                }
+                _ => "the default one".into(),
+            });
+        };
+        let config = path.join("config.json");
+        if !config.exists() {
+            return Ok(format!("{}: {}", path.display(), state(path)));
+        }
+        let config = from_hf(&config)?;
+        let sites = system.exits.sites(config.num_layers)?;
+        Ok(format!(
+            "{}: {} blocks of width {}, exits before {:?}, {:.1} GB of weights in bf16 held up to three \
+             times",
+            path.display(),
+            config.num_layers,
+            config.hidden,
+            sites.blocks(),
+            weights_bytes(path)? / 1e9
+        ))
+    }
+}
+
+fn state(path: &Path) -> &'static str {
+    if path.exists() { "is there" } else { "is not there" }
+}
+
+/// Bytes of a checkpoint's safetensors files.
+fn weights_bytes(folder: &Path) -> anyhow::Result<f64> {
+    let mut sum = 0;
+    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "safetensors") {
+            sum += path.metadata().with_context(|| path.display().to_string())?.len();
+        }
+    }
+    Ok(sum as f64)
+}
+
+impl Run<'_> {
+    /// All seeds and stages of a system, and what they show.
+    fn system(
+        &mut self,
+        name: &'static str,
+        system: &System,
+        given: &mut dyn FnMut() -> anyhow::Result<Pretrained>,
+    ) -> anyhow::Result<()> {
+        let mut records = Vec::new();
+        for seed in 0..system.seeds {
+            let place = Place { name, system, seed };
+            let base = self.base(place, given)?;
+            system.check(&base)?;
+            let (bench, untrained) = self.bench(place, &base)?;
+            records.push(untrained);
+            for stage in &system.stages {
+                let model = self.make(place, stage, &base)?;
+                note(format_args!("measuring {}", place.series(&stage.name)));
+                records.push(self.measure(&bench, stage, &model)?);
+            }
+        }
+        self.conclude(name, system, &records)
+    }
+}
