@@ -2,15 +2,15 @@
 
 mod cut_off;
 mod report;
+mod state;
 
-use std::{fs, path::Path, time::Instant};
+use std::time::Instant;
 
 use causal_lm::{
     CausalLm,
     finetune::{Batch, Example},
     head_loss::log_prob_head,
     tokenizer::Tokenizer,
-    trainable::SavedState,
 };
 use cut_off::CutOff;
 use rand::seq::SliceRandom as _;
@@ -23,8 +23,6 @@ use rl_core::{
     optim::{AdamW, AdamWConfig, clip_grad_norm},
     seed::Seed,
 };
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tch::{Kind, Tensor};
 
 use crate::{
@@ -35,16 +33,6 @@ use crate::{
     reward::{Prompt, Reward, score_all},
     rollout::{self, Rollout, sample},
 };
-
-const STATE_FILE: &str = "trainer.safetensors";
-const COUNTERS_FILE: &str = "trainer.json";
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Counters {
-    iterations: u64,
-    kl_coef: f64,
-}
 
 /// A training run.
 #[derive(Debug)]
@@ -85,7 +73,7 @@ impl<'a> Trainer<'a> {
             Some(adaptive) => adaptive.start(coef),
             None => AdaptiveKl { coef, target: 1.0, horizon: 1.0 },
         };
-        let fingerprint = fingerprint(lm, config, &prompts);
+        let fingerprint = state::fingerprint(lm, config, &prompts);
         Ok(Self {
             policy,
             optimizer,
@@ -459,43 +447,6 @@ impl<'a> Trainer<'a> {
             clip_grad_norm(&part.map(|(_, t)| t).collect::<Vec<_>>(), max_norm)
         })
     }
-
-    /// Writes all that [`Trainer::restore`] needs into a folder that is there.
-    ///
-    /// # Errors
-    /// [`Error::Lm`] or [`Error::Io`] if it cannot be written.
-    pub fn save(&self, folder: &Path) -> Result<(), Error> {
-        let parameters = self.policy.named_parameters();
-        let state = SavedState { fingerprint: self.fingerprint, parameters };
-        state.write(&folder.join(STATE_FILE), &self.optimizer)?;
-        let counters = Counters { iterations: self.iterations, kl_coef: self.adaptive.coef };
-        let path = folder.join(COUNTERS_FILE);
-        // Two numbers, which JSON can hold.
-        let text = serde_json::to_string(&counters).unwrap_or_default();
-        fs::write(&path, text).map_err(|source| Error::Io { action: "write", path, source })
-    }
-
-    /// Goes back to what [`Trainer::save`] wrote.
-    ///
-    /// # Errors
-    /// [`Error::Lm`], [`Error::Io`] or [`Error::Format`] if the files are not whole, or were written
-    /// by a run with other settings or prompts.
-    pub fn restore(&mut self, folder: &Path) -> Result<(), Error> {
-        let path = folder.join(COUNTERS_FILE);
-        let text = fs::read_to_string(&path).map_err(|source| Error::Io {
-            action: "read",
-            path: path.clone(),
-            source,
-        })?;
-        let counters: Counters = serde_json::from_str(&text)
-            .map_err(|e| Error::Format { path, message: e.to_string() })?;
-        let parameters = self.policy.named_parameters();
-        let state = SavedState { fingerprint: self.fingerprint, parameters };
-        state.restore(&folder.join(STATE_FILE), &mut self.optimizer)?;
-        self.iterations = counters.iterations;
-        self.adaptive.coef = counters.kl_coef;
-        Ok(())
-    }
 }
 
 /// How well values foretell returns, KLQ's Δ being the error of both.
@@ -510,15 +461,4 @@ fn sampler_gap(measured: &Measured, rollouts: &[Rollout]) -> f64 {
     let rows: Vec<usize> = (0..rollouts.len()).collect();
     let scored = measured.old_log_probs.flatten(0, -1).index_select(0, &measured.grid.cells(&rows));
     (scored - Tensor::from_slice(&said)).square().mean(Kind::Double).sqrt().double_value(&[])
-}
-
-fn fingerprint(lm: &CausalLm, config: &TrainConfig, prompts: &[Prompt]) -> [u8; 32] {
-    let mut digest = Sha256::new();
-    digest.update(format!("{:?} {:?} {config:?}", lm.config(), lm.kind()));
-    for prompt in prompts {
-        digest.update((prompt.ids.len() as u64).to_le_bytes());
-        prompt.ids.iter().for_each(|id| digest.update(id.to_le_bytes()));
-        digest.update(prompt.source.as_deref().unwrap_or_default());
-    }
-    digest.finalize().into()
 }
