@@ -53,7 +53,7 @@ pub(crate) struct Rows {
     cells: Tensor,
     /// A cell of each token, `[tokens]`.
     tokens: Tensor,
-    rows: i64,
+    count: i64,
     longest: i64,
 }
 
@@ -69,7 +69,7 @@ impl Rows {
         Self {
             cells: Tensor::from_slice(&cells).to_device(device),
             tokens: Tensor::from_slice(&tokens).to_device(device),
-            rows: branches.len() as i64,
+            count: branches.len() as i64,
             longest: longest as i64,
         }
     }
@@ -78,7 +78,7 @@ impl Rows {
     pub(crate) fn spread(&self, flat: &Tensor) -> Tensor {
         let size = flat.size();
         pick(&flat.reshape([size[1], size[2] * size[3]]), &self.cells).view([
-            self.rows,
+            self.count,
             self.longest,
             size[2],
             size[3],
@@ -87,7 +87,7 @@ impl Rows {
 
     /// `[1, tokens]` as `[rows, longest]`.
     pub(crate) fn spread_flags(&self, flat: &Tensor) -> Tensor {
-        flat.flatten(0, 1).index_select(0, &self.cells).view([self.rows, self.longest])
+        flat.flatten(0, 1).index_select(0, &self.cells).view([self.count, self.longest])
     }
 
     /// `[rows, longest, dim]` as `[1, tokens, dim]`.

@@ -29,6 +29,7 @@ use crate::{
     Algorithm, Error, LengthLimit, TrainConfig,
     algorithm::{Measured, Refresh, Targets, Tokens},
     check::SelfCheck,
+    grid::Grid,
     policy::{Cut, Kept, Opinion, PACKING, Pass, Policy},
     reward::{Prompt, Reward, score_all},
     rollout::{self, Rollout, sample},
@@ -190,11 +191,7 @@ impl<'a> Trainer<'a> {
         let (examples, grid) = rollout::examples(&rollouts, &self.prompts);
         let cut_off = (self.config.length_limit == LengthLimit::Bootstraps)
             .then(|| CutOff::new(&rollouts, &self.prompts));
-        let (opinion, first) = if self.config.minibatches == 1 {
-            self.policy.measure_and_keep(&examples, &grid, self.cut())?
-        } else {
-            (self.policy.measure(&examples, &grid, self.cut())?, None)
-        };
+        let (opinion, first) = self.measure(&examples, &grid)?;
         let ref_log_probs = self.policy.measure_reference(&examples, &grid, self.cut())?;
         let mut measured = Measured {
             behavior_log_probs: opinion.log_probs.shallow_clone(),
@@ -266,6 +263,15 @@ impl<'a> Trainer<'a> {
         }
         self.watch(report.kl);
         Ok(Iteration { report, monitored, rollouts, rewards, check })
+    }
+
+    /// What the policy says of all answers, and the pass of the first update, if one made for all of
+    /// them is one.
+    fn measure(&self, examples: &[Example], grid: &Grid) -> Result<(Opinion, Option<Kept>), Error> {
+        if self.config.minibatches == 1 {
+            return self.policy.measure_and_keep(examples, grid, self.cut());
+        }
+        Ok((self.policy.measure(examples, grid, self.cut())?, None))
     }
 
     /// Passes over a batch. Where an algorithm asks for it, targets are made anew before each but the
