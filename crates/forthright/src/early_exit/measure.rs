@@ -106,7 +106,7 @@ pub(crate) fn answer(
     let all = engine.sites().num_layers() as f64;
     let (mut tally, mut texts) = (Tally::default(), Vec::new());
     for (asked, made) in asked.iter().zip(&made) {
-        let text = asked.begun.clone() + &model.tokenizer.decode_text(&made.completion.ids)?;
+        let text = asked.whole(&model.tokenizer.decode_text(&made.completion.ids)?);
         tally.right.push(asked.problem.verify(&text).is_right());
         tally.run.push(made.exits.iter().map(|exit| exit.blocks as f64 / all).sum());
         tally.tokens.push(made.exits.len() as f64);

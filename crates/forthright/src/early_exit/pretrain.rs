@@ -294,6 +294,9 @@ mod tests {
         let count = |config: Config| (0..2_000).filter(|&i| config.is_direct(i)).count();
         assert_eq!(count(of(0.0)), 0);
         assert_eq!(count(of(1.0)), 2_000);
+        let problem = &Config { examples: 1, ..Config::default() }.problems().unwrap()[0];
+        assert_eq!(of(0.0).answer(0, problem), problem.completion());
+        assert_eq!(of(1.0).answer(0, problem), problem.direct());
         // Four standard deviations.
         assert!((count(of(0.25)) as f64 - 500.0).abs() < 80.0);
     }

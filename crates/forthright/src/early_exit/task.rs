@@ -45,6 +45,13 @@ pub(crate) struct Asked {
     pub(crate) begun: String,
 }
 
+impl Asked {
+    /// A whole answer, of what the model has added to its beginning.
+    pub(crate) fn whole(&self, added: &str) -> String {
+        format!("{}{added}", self.begun)
+    }
+}
+
 impl TaskConfig {
     /// `count` problems of a side; of a file as many as there are. Problems that are made for
     /// evaluation differ in content.
@@ -209,6 +216,10 @@ mod tests {
             assert_eq!(worth(reward, &bare), f64::to_bits(of_bare));
             assert_eq!(worth(reward, ""), f64::to_bits(of_none));
         }
+        // A wrong mark is forgiven by one of the published rules alone.
+        let corrected = format!("Answer: none\nrather {}", problem.answer);
+        assert_eq!(worth(RewardConfig::Gsm8k, &corrected), 0.5_f64.to_bits());
+        assert_eq!(worth(RewardConfig::TheoryOfMind, &corrected), 0.0_f64.to_bits());
     }
 
     #[test]
@@ -221,5 +232,25 @@ mod tests {
         let train = keys(Split::Train);
         assert!(keys(Split::Evaluation).iter().all(|key| !train.contains(key)));
         assert!(task.problems(Split::Train, 0).is_err());
+    }
+
+    #[test]
+    fn an_answer_that_is_begun_is_read_whole() {
+        let task =
+            TaskConfig { problem: Task::named("running_sum").unwrap(), ..Default::default() };
+        let problem = task.problems(Split::Train, 1).unwrap().remove(0);
+        let size = crate::early_exit::scratch::ScratchConfig { hidden: 16, ..Default::default() };
+        let texts = [problem.prompt.clone(), problem.completion(), problem.direct()];
+        let model = size.model(texts.iter().map(String::as_str), 0, tch::Device::Cpu).unwrap();
+        let asked = ask(&model, problem, 20).unwrap();
+        let bare = without_chain(&model, &asked).unwrap();
+        let read = model.tokenizer.decode(&bare.prompt).unwrap();
+        assert_eq!(read, format!("{}=", asked.problem.prompt));
+        let added = format!("{};", bare.problem.answer);
+        assert!(bare.problem.verify(&bare.whole(&added)).is_right());
+        assert!(!asked.problem.verify(&asked.whole(&added)).is_right());
+        // There must be room.
+        let message = ask(&model, asked.problem, 120).unwrap_err().to_string();
+        assert!(message.contains("expected at most 8 tokens beside 120 new ones"), "{message}");
     }
 }

@@ -7,10 +7,10 @@ use causal_lm::{
     generate::{Flow, GenerateConfig, NewToken, Request, generate},
 };
 use early_exit_model::{Engine, Rule, evaluate::Depths};
-use rl_core::stats::{Estimate, mean};
+use rl_core::{seed::Seed, stats::Estimate};
 use serde::Serialize;
 
-use super::measure::CONFIDENCE;
+use super::measure::resampled;
 
 /// What was measured for one number of rows.
 #[derive(Debug, Clone, Serialize)]
@@ -21,7 +21,7 @@ pub(crate) struct Timing {
     pub(crate) full_ms: f64,
     /// The same under the rule.
     pub(crate) exits_ms: f64,
-    /// Share of decoding time that the rule saves, in the mean over pairs.
+    /// Share of decoding time that the rule saves, median over pairs.
     pub(crate) time_saved: Estimate,
     /// Share of work that it saves.
     pub(crate) flops_saved: f64,
@@ -80,16 +80,13 @@ impl Timer<'_> {
         }
         // The last may have been at full depth.
         time(rule)?;
-        let saved: Vec<f64> = full.iter().zip(&exits).map(|(f, e)| 1.0 - e / f).collect();
-        let per_token = |times: &mut Vec<f64>| {
-            times.sort_by(f64::total_cmp);
-            times[times.len() / 2] * 1e3 / ((self.tokens - 1) * batch) as f64
-        };
+        let shares: Vec<f64> = full.iter().zip(&exits).map(|(f, e)| saved(*f, *e)).collect();
+        let per_token = |times: &[f64]| median(times) * 1e3 / ((self.tokens - 1) * batch) as f64;
         Ok(Timing {
             batch,
-            full_ms: per_token(&mut full),
-            exits_ms: per_token(&mut exits),
-            time_saved: mean(&saved, CONFIDENCE)?,
+            full_ms: per_token(&full),
+            exits_ms: per_token(&exits),
+            time_saved: typical(&shares)?,
             flops_saved,
         })
     }
@@ -120,8 +117,26 @@ impl Timer<'_> {
             };
             ratios.push(b / a);
         }
-        Ok(mean(&ratios, CONFIDENCE)?)
+        typical(&ratios)
     }
+}
+
+/// The median, with an interval by resampling: one pair that something else disturbed moves neither far.
+fn typical(values: &[f64]) -> anyhow::Result<Estimate> {
+    let of = |chosen: &[usize]| median(&chosen.iter().map(|&i| values[i]).collect::<Vec<_>>());
+    Ok(resampled(values.len(), of, Seed::new(0))?)
+}
+
+/// Share of a time that another takes less.
+fn saved(full: f64, exits: f64) -> f64 {
+    1.0 - exits / full
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    let [low, high] = [(values.len() - 1) / 2, values.len() / 2].map(|i| values[i]);
+    f64::midpoint(low, high)
 }
 
 /// Time from the first token on: prompts are read at full depth on either side.
@@ -138,5 +153,18 @@ impl Clock {
 
     fn seconds(&self) -> f64 {
         self.first.map_or(0.0, |first| first.elapsed().as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_disturbed_pair_moves_the_median_little() {
+        let found = typical(&[0.3, 0.31, -9.0, 0.29, 0.3, 0.32, 0.28]).unwrap();
+        assert!((found.value - 0.3).abs() < 1e-12 && found.interval[1] < 0.33, "{found:?}");
+        assert!((saved(2.0, 1.5) - 0.25).abs() < 1e-12);
+        assert!((median(&[4.0, 1.0, 2.0, 9.0]) - 3.0).abs() < 1e-12);
     }
 }
