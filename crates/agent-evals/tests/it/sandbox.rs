@@ -7,7 +7,7 @@
 use std::{
     fmt::Write as _,
     fs,
-    os::linux::net::SocketAddrExt as _,
+    os::{linux::net::SocketAddrExt as _, unix::fs::PermissionsExt as _},
     path::Path,
     time::{Duration, Instant},
 };
@@ -132,13 +132,14 @@ async fn files_are_read_and_written_as_by_the_agent() {
     assert!(sandbox.read("stolen", 100).await.unwrap().is_err());
 }
 
-/// Attempts, each a shell script or a Python program that prints `ESCAPED` if it succeeds.
+/// Attempts, each a shell script that prints `ESCAPED` if it succeeds. `SECRET` is a folder of the
+/// host with a file `word`, `HOST_HOME` the home of who runs the tests.
 const ATTEMPTS: &[(&str, &str)] = &[
     (
         "host files",
-        "cat /etc/shadow /root/.* /etc/hostname 2>/dev/null | grep -q . && echo ESCAPED",
+        "cat /etc/shadow /etc/hostname SECRET/word 2>/dev/null | grep -q . && echo ESCAPED",
     ),
-    ("host home", "ls /root /home/*/.ssh 2>/dev/null | grep -q . && echo ESCAPED"),
+    ("host folders", "ls SECRET HOST_HOME /home/*/.ssh 2>/dev/null | grep -q . && echo ESCAPED"),
     ("writing programs", "echo x > /usr/bin/evil && echo ESCAPED"),
     ("writing the root", "echo x > /evil && echo ESCAPED"),
     ("writing etc", "echo x >> /etc/passwd && echo ESCAPED"),
@@ -151,7 +152,7 @@ const ATTEMPTS: &[(&str, &str)] = &[
     ("processes of the host", "[ $(ls -d /proc/[0-9]* | wc -l) -gt 8 ] && echo ESCAPED"),
     (
         "the first process's root",
-        "ls /proc/1/root/proc/1/root/../../../../root 2>/dev/null | grep -q . && echo ESCAPED",
+        "ls /proc/1/root/proc/1/root/../../../..SECRET 2>/dev/null | grep -q . && echo ESCAPED",
     ),
     ("kernel settings", "echo '|/bin/sh' > /proc/sys/kernel/core_pattern && echo ESCAPED"),
     ("kernel log", "dmesg 2>/dev/null | grep -q . && echo ESCAPED"),
@@ -229,8 +230,21 @@ async fn attempts_to_get_out_fail() {
         return;
     }
     let sandbox = open().await;
+    // What there is to be seen outside; everyone may read it.
+    let secret = tempfile::tempdir().unwrap();
+    fs::set_permissions(secret.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(secret.path().join("word"), "secret").unwrap();
+    let host_home = std::env::var("HOME").unwrap_or_else(|_| "/nowhere".into());
     for (name, script) in ATTEMPTS {
-        let said = text(&shell(&sandbox, script).await);
+        let script = script
+            .replace("SECRET", secret.path().to_str().unwrap())
+            .replace("HOST_HOME", &host_home);
+        if *name == "host folders" {
+            // What the sandbox keeps from an agent is there for others.
+            let outside = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(outside.stdout, b"ESCAPED\n");
+        }
+        let said = text(&shell(&sandbox, &script).await);
         assert!(!said.contains("ESCAPED"), "{name}: {said}");
     }
     // Something that can be found from outside.
