@@ -13,6 +13,8 @@ mod klq;
 mod lm;
 #[cfg(feature = "lm")]
 mod progress;
+#[cfg(any(feature = "klq", feature = "early-exit"))]
+mod scale;
 #[cfg(feature = "lm")]
 mod session;
 #[cfg(feature = "lm")]

@@ -7,9 +7,15 @@ use anyhow::Context as _;
 use causal_lm::{CausalLm, Pretrained};
 use rl_core::run::RunDir;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::{interrupt, lm::model::Model, progress::Progress, settings::read_toml};
+use crate::{
+    interrupt,
+    lm::model::Model,
+    progress::Progress,
+    settings::read_toml,
+    terminal::{note, print},
+};
 
 /// A run that goes step by step.
 pub(crate) trait Training {
@@ -61,6 +67,33 @@ pub(crate) fn train(
     }
     progress.finish();
     Ok(())
+}
+
+/// Goes back to the last checkpoint of a run that goes on.
+pub(crate) fn restore<E>(
+    dir: &RunDir,
+    resume: bool,
+    restore: impl FnOnce(&Path) -> Result<(), E>,
+) -> anyhow::Result<()>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    if resume {
+        match dir.latest_checkpoint()? {
+            Some(checkpoint) => restore(&checkpoint.path)?,
+            None => note("no checkpoint yet: starting from the beginning"),
+        }
+    }
+    Ok(())
+}
+
+/// Says where the result of a training run is.
+pub(crate) fn say(json: bool, steps: u64, written: &Path) -> anyhow::Result<()> {
+    if json {
+        print(json!({ "version": 1, "steps": steps, "written": written }))
+    } else {
+        print(written.display())
+    }
 }
 
 /// Where a run of training begins: its folder, and whether it goes on with what is in there.

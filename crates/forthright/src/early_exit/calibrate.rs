@@ -29,7 +29,7 @@ use super::{
 use crate::{
     lm::model::{Dtype, Model},
     session::Session,
-    terminal::{note, print},
+    terminal::note,
     training::{self, Checkpoints, Start, Training},
 };
 
@@ -162,11 +162,7 @@ impl Calibrate {
         }
         let written = store::save(&made.model, &self.out)?;
         session.end()?;
-        if self.json {
-            print(json!({ "version": 1, "steps": made.steps, "written": written }))
-        } else {
-            print(written.display())
-        }
+        training::say(self.json, made.steps, &written)
     }
 
     fn start(&self) -> Start<'_> {
@@ -241,12 +237,7 @@ pub(crate) fn calibrate(
         exits.sites()
     ));
     let mut run = Run { calibration: Calibration::new(exits, texts, &config.calibrate)?, config };
-    if resume {
-        match session.dir.latest_checkpoint()? {
-            Some(checkpoint) => run.calibration.restore(&checkpoint.path)?,
-            None => note("no checkpoint yet: starting from the beginning"),
-        }
-    }
+    training::restore(&session.dir, resume, |path| run.calibration.restore(path))?;
     let (every, keep) = (config.checkpoint_every, config.keep_checkpoints);
     training::train(&mut run, &session.dir, Checkpoints { every, keep })?;
     let (steps, done) = (run.calibration.steps(), run.calibration.is_done());

@@ -14,7 +14,6 @@ use lm_tasks::{
 };
 use rl_core::{device, seed::Seed};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::{
     scratch::ScratchConfig,
@@ -23,7 +22,7 @@ use super::{
 use crate::{
     lm::model::{Dtype, Model},
     session::Session,
-    terminal::{note, print},
+    terminal::note,
     training::{self, Checkpoints, Start},
 };
 
@@ -196,11 +195,7 @@ impl Pretrain {
         }
         let written = save(&made.model, &self.out)?;
         session.end()?;
-        if self.json {
-            print(json!({ "version": 1, "steps": steps, "written": written }))
-        } else {
-            print(written.display())
-        }
+        training::say(self.json, steps, &written)
     }
 
     fn start(&self) -> Start<'_> {
@@ -250,12 +245,7 @@ pub(crate) fn pretrain(
         .map(|(i, problem)| example(&model, problem, &config.answer(i, problem)))
         .collect::<anyhow::Result<_>>()?;
     let mut trainer = Trainer::new(&model.lm, examples, &config.train)?;
-    if resume {
-        match session.dir.latest_checkpoint()? {
-            Some(checkpoint) => trainer.restore(&checkpoint.path)?,
-            None => note("no checkpoint yet: starting from the beginning"),
-        }
-    }
+    training::restore(&session.dir, resume, |path| trainer.restore(path))?;
     note(format_args!(
         "{} examples, {} steps, {} numbers to train",
         trainer.num_examples(),

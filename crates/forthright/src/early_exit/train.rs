@@ -21,7 +21,7 @@ use super::{
 use crate::{
     lm::model::{Dtype, Model},
     session::Session,
-    terminal::{note, print},
+    terminal::note,
     training::{self, Checkpoints, Start, Training},
 };
 
@@ -137,11 +137,7 @@ impl Train {
         }
         let written = store::save(&made.model, &self.out)?;
         session.end()?;
-        if self.json {
-            print(json!({ "version": 1, "steps": made.steps, "written": written }))
-        } else {
-            print(written.display())
-        }
+        training::say(self.json, made.steps, &written)
     }
 
     fn start(&self) -> Start<'_> {
@@ -189,12 +185,7 @@ pub(crate) fn train(
     exits.gates().shift(config.gate_shift);
     let prompts = asked.iter().map(|asked| asked.prompt.clone()).collect();
     let mut trainer = Trainer::new(exits, prompts, &config.train)?;
-    if resume {
-        match session.dir.latest_checkpoint()? {
-            Some(checkpoint) => trainer.restore(&checkpoint.path)?,
-            None => note("no checkpoint yet: starting from the beginning"),
-        }
-    }
+    training::restore(&session.dir, resume, |path| trainer.restore(path))?;
     note(format_args!(
         "{} problems, {} iterations of {} answers",
         asked.len(),

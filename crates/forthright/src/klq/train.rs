@@ -17,7 +17,7 @@ use super::{evaluate::settings, task::TaskConfig};
 use crate::{
     lm::model::{Dtype, Model},
     session::Session,
-    terminal::{note, print},
+    terminal::note,
     training::{self, Checkpoints, Start, Training},
 };
 
@@ -170,11 +170,7 @@ impl Train {
         }
         let written = self.start().write(&self.model, model, trained.lm)?;
         session.end()?;
-        if self.json {
-            print(json!({ "version": 1, "steps": trained.steps, "written": written }))
-        } else {
-            print(written.display())
-        }
+        training::say(self.json, trained.steps, &written)
     }
 
     fn start(&self) -> Start<'_> {
@@ -231,12 +227,7 @@ pub(crate) fn train(
     if let Some(held_out) = held_out(model, config)? {
         trainer.monitor(held_out);
     }
-    if resume {
-        match session.dir.latest_checkpoint()? {
-            Some(checkpoint) => trainer.restore(&checkpoint.path)?,
-            None => note("no checkpoint yet: starting from the beginning"),
-        }
-    }
+    training::restore(&session.dir, resume, |path| trainer.restore(path))?;
     let name = config.train.algorithm.name();
     note(format_args!(
         "{name}: {} prompts, {} iterations of {} answers",

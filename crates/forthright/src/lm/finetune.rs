@@ -20,7 +20,7 @@ use super::{
 use crate::{
     session::Session,
     terminal::{note, print},
-    training::{Checkpoints, Start, Training, train},
+    training::{Checkpoints, Start, Training, restore, train},
 };
 
 /// Train on examples: an adapter, or all weights
@@ -124,12 +124,7 @@ impl Finetune {
         let device = device::name(model.lm.device());
         let session = Session::open(&self.out, &config, config.finetune.seed, &device)?;
         let dir = &session.dir;
-        if self.resume {
-            match dir.latest_checkpoint()? {
-                Some(checkpoint) => trainer.restore(&checkpoint.path)?,
-                None => note("no checkpoint yet: starting from the beginning"),
-            }
-        }
+        restore(dir, self.resume, |path| trainer.restore(path))?;
         note(format_args!(
             "{} examples, {} steps, {} numbers to train",
             trainer.num_examples(),

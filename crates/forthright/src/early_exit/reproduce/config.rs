@@ -4,52 +4,32 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use causal_lm::Pretrained;
-use clap::ValueEnum;
 use early_exit_model::{ExitConfig, calibrate::CalibrateConfig, rl::RlConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::early_exit::{
-    pretrain,
-    task::{RewardConfig, TaskConfig},
+use crate::{
+    early_exit::{
+        pretrain,
+        task::{RewardConfig, TaskConfig},
+    },
+    scale::Scale,
 };
 
 /// What is compared with the law of early predictions that nobody has trained.
 pub(super) const UNTRAINED: &str = "untrained";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Scale {
-    Smoke,
-    Laptop,
-    Paper,
-}
+/// Of each scale.
+const SETTINGS: [&str; 3] = [
+    include_str!("../../../configs/early-exit/smoke.toml"),
+    include_str!("../../../configs/early-exit/laptop.toml"),
+    include_str!("../../../configs/early-exit/paper.toml"),
+];
 
-impl Scale {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Smoke => "smoke",
-            Self::Laptop => "laptop",
-            Self::Paper => "paper",
-        }
-    }
-
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Self::Smoke => include_str!("../../../configs/early-exit/smoke.toml"),
-            Self::Laptop => include_str!("../../../configs/early-exit/laptop.toml"),
-            Self::Paper => include_str!("../../../configs/early-exit/paper.toml"),
-        }
-    }
-
-    /// The settings of a scale, or those of a file in their place.
-    pub(super) fn config(self, file: Option<&Path>) -> anyhow::Result<Config> {
-        let config: Config = match file {
-            Some(path) => crate::settings::read_toml(path)?,
-            None => toml::from_str(self.text())
-                .with_context(|| format!("configs/early-exit/{}.toml", self.name()))?,
-        };
-        config.validate()?;
-        Ok(config)
-    }
+/// The settings of a scale, or those of a file in their place.
+pub(super) fn settings(scale: Scale, file: Option<&Path>) -> anyhow::Result<Config> {
+    let config: Config = scale.settings("early-exit", SETTINGS, file)?;
+    config.validate()?;
+    Ok(config)
 }
 
 /// See the comments in `configs/early-exit/laptop.toml`.
@@ -214,12 +194,14 @@ impl Stage {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum as _;
+
     use super::*;
 
     #[test]
     fn the_settings_of_every_scale_hold_and_are_read_back() {
         for scale in Scale::value_variants() {
-            let config = scale.config(None).unwrap();
+            let config = settings(*scale, None).unwrap();
             let text = toml::to_string(&config).unwrap();
             assert_eq!(toml::from_str::<Config>(&text).unwrap(), config, "{}", scale.name());
         }
@@ -227,7 +209,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_pipeline_is_named() {
-        let whole = Scale::Smoke.config(None).unwrap();
+        let whole = settings(Scale::Smoke, None).unwrap();
         let refused = |change: &dyn Fn(&mut System)| {
             let mut config = whole.clone();
             change(config.toy.as_mut().unwrap());

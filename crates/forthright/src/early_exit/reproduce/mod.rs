@@ -14,7 +14,7 @@ use std::{
 use anyhow::Context as _;
 use causal_lm::{LoadOptions, Pretrained, config::from_hf};
 use clap::Args;
-use config::{Config, Scale, System};
+use config::{Config, System};
 use rl_core::{
     device,
     run::{Claim, LineWriter},
@@ -25,6 +25,7 @@ use stages::Place;
 use super::transcript::{Transcript, page};
 use crate::{
     lm::model::{Dtype, Model},
+    scale::Scale,
     session::Session,
     terminal::{note, print},
 };
@@ -78,7 +79,7 @@ struct Run<'a> {
 
 impl Reproduce {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let mut config = self.scale.config(self.config.as_deref())?;
+        let mut config = config::settings(self.scale, self.config.as_deref())?;
         if let Some(data) = &self.data {
             let lm = config.lm.as_mut().context("--data: expected a pipeline with a table [lm]")?;
             lm.task.data = Some(std::path::absolute(data)?);

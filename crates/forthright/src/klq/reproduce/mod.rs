@@ -5,8 +5,7 @@ mod policies;
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use klq::{
     TrainConfig,
     oracle::{StudyConfig, study},
@@ -25,6 +24,7 @@ use super::{
 };
 use crate::{
     lm::model::{Dtype, Model},
+    scale::Scale,
     session::Session,
     terminal::note,
 };
@@ -53,13 +53,6 @@ pub(crate) struct Reproduce {
     resume: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Scale {
-    Smoke,
-    Laptop,
-    Paper,
-}
-
 /// See the comments in `configs/klq/smoke.toml`.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,23 +68,12 @@ struct Config {
     train: TrainConfig,
 }
 
-impl Scale {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Smoke => "smoke",
-            Self::Laptop => "laptop",
-            Self::Paper => "paper",
-        }
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::Smoke => include_str!("../../../configs/klq/smoke.toml"),
-            Self::Laptop => include_str!("../../../configs/klq/laptop.toml"),
-            Self::Paper => include_str!("../../../configs/klq/paper.toml"),
-        }
-    }
-}
+/// Of each scale.
+const SETTINGS: [&str; 3] = [
+    include_str!("../../../configs/klq/smoke.toml"),
+    include_str!("../../../configs/klq/laptop.toml"),
+    include_str!("../../../configs/klq/paper.toml"),
+];
 
 /// What all parts of the run need.
 struct Run<'a> {
@@ -110,11 +92,7 @@ struct Run<'a> {
 impl Reproduce {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let scale = self.scale.name();
-        let config: Config = match &self.config {
-            Some(path) => crate::settings::read_toml(path)?,
-            None => toml::from_str(self.scale.text())
-                .with_context(|| format!("configs/klq/{scale}.toml"))?,
-        };
+        let config: Config = self.scale.settings("klq", SETTINGS, self.config.as_deref())?;
         let session = Session::open(&self.out, &config, self.seed, "cpu")?;
         let mut run = Run {
             metrics: session.dir.lines("metrics.jsonl")?,
@@ -196,12 +174,14 @@ impl Run<'_> {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum as _;
+
     use super::*;
 
     #[test]
     fn the_settings_of_every_scale_hold_for_every_algorithm() {
         for scale in Scale::value_variants() {
-            let config: Config = toml::from_str(scale.text()).unwrap();
+            let config: Config = scale.settings("klq", SETTINGS, None).unwrap();
             for algorithm in Name::value_variants() {
                 let group = if algorithm.algorithm().needs_groups() { 4 } else { 1 };
                 let train =
