@@ -10,6 +10,7 @@
 mod bootstrap;
 mod check;
 mod correlation;
+mod crossed;
 mod distribution;
 mod effect;
 mod holm;
@@ -22,6 +23,7 @@ mod rank;
 
 pub use bootstrap::{Bootstrap, bootstrap_bca, bootstrap_percentile};
 pub use correlation::{pearson, spearman};
+pub use crossed::crossed_mean;
 pub use effect::{cohen_d, cohen_dz, hedges_g};
 pub use holm::holm;
 pub use mean::{cluster_mean, mean};

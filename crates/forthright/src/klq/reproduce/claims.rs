@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use klq::{evaluate::Evaluation, oracle::Study};
-use rl_core::stats::{self, Estimate, mean};
+use rl_core::stats::{self, Estimate, crossed_mean};
 
 /// Confidence of all intervals.
 pub(super) const CONFIDENCE: f64 = 0.95;
@@ -26,21 +26,19 @@ pub(super) fn mean_curves(study: &Study) -> [Vec<(u64, f64)>; 3] {
 
 /// Mean difference of the objective between policies and their start on the same prompts.
 ///
-/// The unit is the prompt: its difference is averaged over answers and policies first, so that the
-/// interval holds for prompts like these and these seeds.
+/// Seeds and prompts are both samples: the interval holds for new seeds and for prompts like these.
+/// A prompt that one of them has no answer to counts for none.
 pub(super) fn gain(policies: &[&Evaluation], start: &Evaluation) -> Result<Estimate, stats::Error> {
-    let before: BTreeMap<usize, f64> = start.by_prompt(|a| a.objective).into_iter().collect();
-    let mut differences: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-    for policy in policies {
-        for (prompt, after) in policy.by_prompt(|a| a.objective) {
-            if let Some(before) = before.get(&prompt) {
-                differences.entry(prompt).or_default().push(after - before);
-            }
-        }
-    }
-    let means: Vec<f64> =
-        differences.values().map(|d| d.iter().sum::<f64>() / d.len() as f64).collect();
-    mean(&means, CONFIDENCE)
+    let objectives =
+        |e: &Evaluation| e.by_prompt(|a| a.objective).into_iter().collect::<BTreeMap<_, _>>();
+    let before = objectives(start);
+    let after: Vec<BTreeMap<usize, f64>> = policies.iter().map(|e| objectives(e)).collect();
+    let shared: Vec<(&usize, &f64)> =
+        before.iter().filter(|(prompt, _)| after.iter().all(|a| a.contains_key(prompt))).collect();
+    let differences = |after: &BTreeMap<usize, f64>| {
+        shared.iter().map(|(prompt, before)| after[prompt] - **before).collect()
+    };
+    crossed_mean(&after.iter().map(differences).collect::<Vec<_>>(), CONFIDENCE)
 }
 
 /// A policy's mean KL and reward.

@@ -249,7 +249,7 @@ impl Run<'_> {
             let statement = Statement {
                 id: &format!("klq.{name}.{}.gain_{}", algorithm.name(), cell.kl_coef),
                 says: &format!(
-                    "{}: lower end of the interval of the gain in RLHF objective on held-out {name} prompts at kl_coef {}, over {} training seeds",
+                    "{}: lower end of the interval of the gain in RLHF objective on held-out {name} prompts at kl_coef {}, for new training seeds and prompts, over {} seeds",
                     algorithm.name(),
                     cell.kl_coef,
                     policies.len()
