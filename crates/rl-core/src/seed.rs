@@ -1,5 +1,8 @@
 //! One root seed, and streams derived from it by purpose and index.
 
+use std::ops::Range;
+
+use rand::seq::SliceRandom as _;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
 use sha2::{Digest as _, Sha256};
 
@@ -40,6 +43,31 @@ impl Seed {
     pub fn rng(self) -> ChaCha8Rng {
         ChaCha8Rng::seed_from_u64(self.0)
     }
+
+    /// The items that stand at `places` of an endless walk over `0..items`, each pass of which has an
+    /// order of its own: stream `pass` of `purpose`.
+    ///
+    /// What a place holds depends on nothing but the arguments, so a run that is resumed goes on with
+    /// the same items. Without items there are none.
+    pub fn walk(self, purpose: &str, items: usize, places: Range<u64>) -> Vec<usize> {
+        if items == 0 {
+            return Vec::new();
+        }
+        let total = items as u64;
+        let mut order = Vec::new();
+        let mut of = None;
+        places
+            .map(|place| {
+                let pass = place / total;
+                if of != Some(pass) {
+                    order = (0..items).collect();
+                    order.shuffle(&mut self.derive(purpose, pass).rng());
+                    of = Some(pass);
+                }
+                order[(place % total) as usize]
+            })
+            .collect()
+    }
 }
 
 #[cfg(test)]
@@ -66,5 +94,28 @@ mod tests {
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), 150);
+    }
+
+    #[test]
+    fn every_pass_of_a_walk_has_all_items_in_an_order_of_its_own() {
+        let whole = Seed::new(3).walk("prompts", 7, 0..21);
+        let passes: Vec<&[usize]> = whole.chunks(7).collect();
+        for pass in &passes {
+            let mut items = pass.to_vec();
+            items.sort_unstable();
+            assert_eq!(items, [0, 1, 2, 3, 4, 5, 6]);
+        }
+        assert!(passes[0] != passes[1] && passes[1] != passes[2]);
+        assert_ne!(whole, Seed::new(3).walk("texts", 7, 0..21));
+    }
+
+    #[test]
+    fn a_walk_goes_on_where_it_was_left() {
+        let whole = Seed::new(3).walk("prompts", 5, 0..40);
+        for cut in 0..40 {
+            let parts = [0..cut, cut..40].map(|part| Seed::new(3).walk("prompts", 5, part));
+            assert_eq!(parts.concat(), whole);
+        }
+        assert!(Seed::new(3).walk("prompts", 0, 0..4).is_empty());
     }
 }

@@ -12,7 +12,7 @@ use causal_lm::{
     trainable::SavedState,
 };
 pub use config::{CalibrateConfig, Recipe};
-use rand::{RngExt as _, seq::SliceRandom as _};
+use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use rl_core::{
     optim::{AdamW, ParameterGroup},
@@ -134,20 +134,10 @@ impl Calibration {
 
     /// Texts of a step: every pass over them has an order of its own.
     fn chosen(&self, step: u64) -> Vec<&Example> {
-        let total = self.texts.len() as u64;
-        let first = step * self.config.batch as u64;
-        let mut order: (u64, Vec<usize>) = (u64::MAX, Vec::new());
-        (first..first + self.config.batch as u64)
-            .map(|place| {
-                let (epoch, within) = (place / total, place % total);
-                if order.0 != epoch {
-                    let mut all: Vec<usize> = (0..self.texts.len()).collect();
-                    all.shuffle(&mut Seed::new(self.config.seed).derive("texts", epoch).rng());
-                    order = (epoch, all);
-                }
-                &self.texts[order.1[within as usize]]
-            })
-            .collect()
+        let size = self.config.batch as u64;
+        let places = step * size..(step + 1) * size;
+        let chosen = Seed::new(self.config.seed).walk("texts", self.texts.len(), places);
+        chosen.into_iter().map(|i| &self.texts[i]).collect()
     }
 
     /// One step of the optimizer.

@@ -139,20 +139,9 @@ impl<'a> Trainer<'a> {
 
     /// Prompts of an iteration: every pass over them has an order of its own.
     fn chosen(&self, iteration: u64) -> Vec<usize> {
-        let total = self.prompts.len() as u64;
-        let first = iteration * self.config.prompts as u64;
-        let mut order: (u64, Vec<usize>) = (u64::MAX, Vec::new());
-        (first..first + self.config.prompts as u64)
-            .map(|place| {
-                let (epoch, within) = (place / total, place % total);
-                if order.0 != epoch {
-                    let mut all: Vec<usize> = (0..self.prompts.len()).collect();
-                    all.shuffle(&mut Seed::new(self.config.seed).derive("prompts", epoch).rng());
-                    order = (epoch, all);
-                }
-                order.1[within as usize]
-            })
-            .collect()
+        let size = self.config.prompts as u64;
+        let places = iteration * size..(iteration + 1) * size;
+        Seed::new(self.config.seed).walk("prompts", self.prompts.len(), places)
     }
 
     /// One iteration: answers, rewards, measurement, targets, epochs.
