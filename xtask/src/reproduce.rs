@@ -54,9 +54,9 @@ enum Scale {
 }
 
 impl Pipeline {
-    /// The pipelines it stands for. Early exit joins `all` when its smoke scale has been measured.
     fn each(self) -> Vec<Self> {
-        if self == Self::All { vec![Self::Lm, Self::Klq] } else { vec![self] }
+        let all = Self::value_variants().iter().copied().filter(|&p| p != Self::All);
+        if self == Self::All { all.collect() } else { vec![self] }
     }
 
     /// What the published scale needs beside the set-up; none where no paper stands behind it, and
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn all_means_each() {
         let names: Vec<String> = Pipeline::All.each().into_iter().map(name).collect();
-        assert_eq!(names, ["lm", "klq"]);
+        assert_eq!(names, ["lm", "klq", "early-exit"]);
         assert_eq!(name(Pipeline::Lm.scale(Scale::Paper)), "laptop");
         assert!(Pipeline::Lm.needs(Scale::Paper).contains("no paper stands behind it"));
     }
