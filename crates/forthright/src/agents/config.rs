@@ -45,7 +45,8 @@ pub(super) struct RunConfig {
 }
 
 impl Default for RunConfig {
-    /// No scenario and no agent yet; nobody in particular, once, 64 samples at a time.
+    /// No scenario and no agent yet; nobody in particular, once, 64 samples at a time; and 200 turns,
+    /// so that an agent that calls tools for ever ends.
     fn default() -> Self {
         Self {
             seed: 0,
@@ -54,7 +55,7 @@ impl Default for RunConfig {
             samples: None,
             scenarios: Vec::new(),
             personas: vec!["none".to_owned()],
-            limits: Limits::default(),
+            limits: Limits { turns: Some(200), ..Limits::default() },
             own_personas: Vec::new(),
             agents: Vec::new(),
         }

@@ -1,5 +1,6 @@
 //! `forthright agents`: one module a verb.
 
+mod bench;
 mod catalog;
 mod compare;
 mod config;
@@ -47,6 +48,11 @@ enum Verb {
     View(view::View),
     /// Differences between two runs, agents or personas on the same samples
     Compare(compare::Compare),
+    /// What the harness itself costs, beside Inspect
+    Bench(bench::Bench),
+    /// One side of `bench`
+    #[command(hide = true)]
+    BenchWorker(bench::BenchWorker),
 }
 
 impl Agents {
@@ -61,6 +67,8 @@ impl Agents {
             Verb::Import(verb) => verb.run(),
             Verb::View(verb) => verb.run(),
             Verb::Compare(verb) => verb.run(),
+            Verb::Bench(verb) => verb.run(),
+            Verb::BenchWorker(verb) => verb.run(),
         }
     }
 }
