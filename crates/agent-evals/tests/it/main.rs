@@ -4,9 +4,11 @@
 mod agent;
 mod common;
 mod faults;
+mod hostile;
 mod inspect;
 mod journal;
 mod kill;
+mod readers;
 mod sandbox;
 mod scale;
 #[allow(dead_code, reason = "what chat-model's own tests need besides")]
