@@ -14,6 +14,7 @@ mod run;
 pub mod sandbox;
 mod scenario;
 mod scenario_file;
+pub mod scenarios;
 mod scorer;
 pub mod tool;
 mod trace;
