@@ -268,10 +268,7 @@ mod tests {
             r#"{"name":"k","samples":[{"id":"a"}],"scorers":[{"name":"r","rule":"says_target"}]}"#;
         FileScenario::parse("s.json", whole).unwrap();
         for (text, says) in [
-            (
-                "{\n\"nam\": \"k\"}".to_owned(),
-                "s.json: line 2: unknown field `nam`",
-            ),
+            ("{\n\"nam\": \"k\"}".to_owned(), "s.json: line 2: unknown field `nam`"),
             (whole.replace(r#"[{"id":"a"}]"#, "[]"), "samples: expected at least one, found none"),
             (
                 whole.replace(r#"[{"id":"a"}]"#, r#"[{"id":7}]"#),

@@ -92,8 +92,11 @@ impl RunConfig {
             counterpart: counterpart.transpose().context("counterpart")?,
             samples: self.samples,
         };
-        let scenarios =
-            self.scenarios.iter().map(|name| catalog.find(name)).collect::<anyhow::Result<Vec<_>>>()?;
+        let scenarios = self
+            .scenarios
+            .iter()
+            .map(|name| catalog.find(name))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let scenarios = scenarios.into_iter().flatten().collect();
         let personas = self
             .personas
