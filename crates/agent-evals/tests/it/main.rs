@@ -3,6 +3,15 @@
 
 mod agent;
 mod common;
+mod faults;
+mod hostile;
 mod inspect;
 mod journal;
+mod kill;
+mod readers;
 mod sandbox;
+mod scale;
+#[allow(dead_code, reason = "what chat-model's own tests need besides")]
+#[path = "../../../chat-model/tests/it/server.rs"]
+mod server;
+mod view;
