@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod agent;
+pub mod analysis;
 mod error;
 mod event;
 pub mod inspect;
