@@ -14,6 +14,7 @@ mod run;
 #[cfg(target_os = "linux")]
 pub mod sandbox;
 mod scenario;
+pub mod scenarios;
 mod scorer;
 pub mod tool;
 mod trace;
