@@ -10,6 +10,7 @@ mod limits;
 mod party;
 mod persona;
 mod replay;
+pub mod report;
 mod run;
 #[cfg(target_os = "linux")]
 pub mod sandbox;

@@ -128,7 +128,7 @@ pub fn attribute(values: &BTreeMap<Axes, f64>) -> Option<Attribution> {
     let mut range = [[f64::INFINITY, f64::NEG_INFINITY]; 4];
     for parts in &all {
         for (axis, part) in parts.iter().enumerate() {
-            average[axis] += part / all.len() as f64;
+            average[axis] += part;
             range[axis] = [range[axis][0].min(*part), range[axis][1].max(*part)];
         }
     }
@@ -138,7 +138,7 @@ pub fn attribute(values: &BTreeMap<Axes, f64>) -> Option<Attribution> {
         total: values.get(&Axes::ALL)? - values.get(&Axes::NONE)?,
         forward,
         reverse: along(&backwards),
-        average,
+        average: average.map(|sum| sum / all.len() as f64),
         range,
         orders: all.len(),
     })

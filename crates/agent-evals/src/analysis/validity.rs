@@ -33,7 +33,8 @@ pub struct Validity {
 /// Correlation over units, such as the items of one model.
 ///
 /// Reliability is Pearson's correlation of the means of random halves of each unit's answers, over
-/// `splits` ways to halve, stepped up to all answers by Spearman and Brown: `2r / (1 + r)`. Sources:
+/// `splits` ways to halve, stepped up to all answers by Spearman and Brown, `2r / (1 + r)`, if it is
+/// above 0. Sources:
 /// Spearman, *Correlation calculated from faulty data*, British Journal of Psychology 3 (1910);
 /// Brown, same issue. Where an arm does not vary over units, or not reliably, ρ or its correction is
 /// not defined, and the reason says so.
@@ -84,7 +85,7 @@ pub fn disattenuate(rho: f64, stated: f64, enacted: f64) -> Result<f64, String> 
 fn reliability(units: &[&[Reply]], splits: usize, seed: Seed) -> Result<f64, String> {
     let mut rng = seed.rng();
     let splittable: Vec<&[Reply]> = units.iter().copied().filter(|u| u.len() >= 2).collect();
-    let mut sum = 0.0;
+    let (mut found, mut why) = (Vec::new(), String::new());
     for _ in 0..splits {
         let (mut one, mut other) = (Vec::new(), Vec::new());
         for replies in &splittable {
@@ -94,11 +95,17 @@ fn reliability(units: &[&[Reply]], splits: usize, seed: Seed) -> Result<f64, Str
             one.push(mean(a));
             other.push(mean(b));
         }
-        let r = stats::pearson(&one, &other, 0.95).map_err(|error| error.to_string())?.value;
-        sum += r;
+        // By chance a half may not vary over units although the answers do.
+        match stats::pearson(&one, &other, 0.95) {
+            Ok(r) => found.push(r.value),
+            Err(error) => why = error.to_string(),
+        }
     }
-    let r = sum / splits as f64;
-    Ok(2.0 * r / (1.0 + r))
+    if found.is_empty() {
+        return Err(format!("correlation of halves: {why}"));
+    }
+    let r = found.iter().sum::<f64>() / found.len() as f64;
+    Ok(if r > 0.0 { 2.0 * r / (1.0 + r) } else { r })
 }
 
 /// Correlation across models within one scenario.

@@ -5,4 +5,5 @@ mod agent;
 mod common;
 mod inspect;
 mod journal;
+mod properties;
 mod sandbox;
