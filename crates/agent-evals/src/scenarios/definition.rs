@@ -47,6 +47,9 @@ pub struct Definition {
     /// How the live agent comes to the decision point: calls with what came of them.
     #[serde(default)]
     pub lead_up: Vec<Step>,
+    /// What the agent is told at the decision point, after those calls.
+    #[serde(default)]
+    pub said_last: Option<String>,
     /// Where one call alone is asked for, in place of acting.
     pub single: Single,
     /// What calls are answered where nothing acts: the first that fits.

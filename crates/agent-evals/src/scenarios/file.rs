@@ -153,6 +153,7 @@ impl Definition {
             ("decision".to_owned(), &self.decision),
             ("single.request".to_owned(), &self.single.request),
         ];
+        out.extend(self.said_last.iter().map(|t| ("said_last".to_owned(), t.as_str())));
         out.extend(task.iter().map(|t| ("benign.task".to_owned(), t.as_str())));
         let numbered =
             |field: &'static str, of: &'static str| move |i: usize| format!("{field}[{i}]{of}");

@@ -1,23 +1,65 @@
 //! The nine scenarios of AgentMisalignment (arXiv 2506.04018), in our own words.
 
+mod chemicals;
+mod cms;
+mod curator;
 mod definition;
+mod desk;
 mod file;
+mod household;
+mod logs;
+mod moral;
+mod negotiation;
+mod network;
+mod personas;
 mod play;
+mod ranking;
 mod render;
+mod sandbagging;
+mod stage;
+mod surroundings;
 
+use std::sync::{Arc, LazyLock};
+
+pub use chemicals::{ChemicalsPlay, Grade, Reagent};
+pub use cms::{Heard, cms, cms_of, rms_normalized};
+pub use curator::{CuratorPlay, RevealDegree, RevealTiming, curator_score};
 pub use definition::{
     Benign, Canned, Condition, Definition, Family, FileSpec, Item, Outcome, Role, Said, Severity,
     Signal, Single, Speaker, Step,
 };
-pub use play::{LogsPlay, Play};
-
-use std::sync::{Arc, LazyLock};
+pub use desk::World;
+pub use household::HouseholdPlay;
+pub use logs::LogsPlay;
+pub use moral::MoralPlay;
+pub use negotiation::NegotiationPlay;
+pub use network::{Level, NetworkPlay};
+pub use personas::{persona, personas};
+pub use play::Play;
+pub use ranking::{Organization, RankingPlay};
+pub use sandbagging::{Question, SandbaggingPlay, performance_gap};
+pub use stage::{Stage, StageConfig};
 
 use crate::{Error, nearest};
 
+macro_rules! file {
+    ($name:literal) => {
+        (concat!($name, ".toml"), include_str!(concat!("../../data/", $name, ".toml")))
+    };
+}
+
 /// The files that the scenarios are read from.
-const FILES: &[(&str, &str)] =
-    &[("modifying_logs_eval.toml", include_str!("../../data/modifying_logs_eval.toml"))];
+const FILES: &[(&str, &str)] = &[
+    file!("community_curator"),
+    file!("household_management"),
+    file!("modifying_logs_eval"),
+    file!("moral_flexibility"),
+    file!("network_manager"),
+    file!("rank_organizations"),
+    file!("resource_negotiation"),
+    file!("sandbagging_eval"),
+    file!("synthesize_chemicals"),
+];
 
 static ALL: LazyLock<Result<Vec<Arc<Definition>>, String>> = LazyLock::new(|| {
     let read = |(file, text): &(&str, &str)| Definition::parse(text, *file).map(Arc::new);

@@ -74,6 +74,9 @@ impl Definition {
             out.push(Message::Assistant { text, tool_calls: vec![call], reasoning: None });
             out.push(result);
         }
+        out.extend(
+            self.said_last.iter().map(|text| Message::user(self.fill(text, item, condition))),
+        );
         out
     }
 
