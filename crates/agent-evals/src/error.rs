@@ -89,6 +89,18 @@ pub enum Error {
         /// What to install or to switch on.
         remedy: String,
     },
+    /// A file that defines something and is wrong.
+    #[error("{}{}{}: {reason}", path.display(), at_line(*line), of_field(field))]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Line, counted from 1, where it is known.
+        line: Option<u64>,
+        /// The field, as a path; empty where there is none to blame.
+        field: String,
+        /// What was expected and what was found.
+        reason: String,
+    },
     /// A log that Inspect would not read.
     #[error("{file}: {field}: expected {expected}, found {found}")]
     Log {
@@ -122,6 +134,10 @@ impl Error {
 
 fn at_line(line: Option<u64>) -> String {
     line.map(|l| format!(": line {l}")).unwrap_or_default()
+}
+
+fn of_field(field: &str) -> String {
+    if field.is_empty() { String::new() } else { format!(": {field}") }
 }
 
 /// The beginning of a foreign text, on one line, in quotes.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod agent;
+pub mod analysis;
 mod error;
 mod event;
 pub mod inspect;
@@ -9,11 +10,13 @@ mod limits;
 mod party;
 mod persona;
 mod replay;
+pub mod report;
 mod run;
 #[cfg(target_os = "linux")]
 pub mod sandbox;
 mod scenario;
 mod scenario_file;
+pub mod scenarios;
 mod scorer;
 pub mod tool;
 mod trace;

@@ -72,6 +72,13 @@ impl Score {
         self
     }
 
+    /// The same with what was judged, in short.
+    #[must_use]
+    pub fn answered(mut self, answer: impl Into<String>) -> Self {
+        self.answer = Some(answer.into());
+        self
+    }
+
     /// The same with one more piece of evidence.
     #[must_use]
     pub fn with(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {

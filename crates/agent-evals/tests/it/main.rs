@@ -9,6 +9,7 @@ mod inspect;
 mod journal;
 mod kill;
 mod readers;
+mod properties;
 mod sandbox;
 mod scale;
 #[allow(dead_code, reason = "what chat-model's own tests need besides")]
