@@ -1,1 +1,16 @@
 #![doc = include_str!("../README.md")]
+
+mod epoch;
+mod error;
+pub mod market;
+pub mod policy;
+pub mod portfolio;
+mod schema;
+mod stream;
+
+pub use epoch::{Books, EpochConfig, Firm, Step, run_epoch, run_epochs};
+pub use error::Error;
+pub use market::{MarketModel, SyntheticConfig, SyntheticMarket};
+pub use policy::{Enquiry, Outcome, Policy};
+pub use schema::{Column, Kind, Schema};
+pub use stream::Stream;
