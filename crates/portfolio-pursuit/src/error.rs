@@ -84,6 +84,12 @@ pub enum Error {
         /// States that are solved.
         limit: u128,
     },
+    /// A model that could not be fitted.
+    #[error("cannot fit: {what}")]
+    Fit {
+        /// What is in the way.
+        what: String,
+    },
     /// Statistics refused their input.
     #[error(transparent)]
     Stats(#[from] rl_core::stats::Error),
@@ -96,6 +102,16 @@ impl Error {
         found: impl std::fmt::Display,
     ) -> Self {
         Self::Setting { name: name.into(), expected: expected.into(), found: found.to_string() }
+    }
+
+    /// [`Error::Setting`] unless `held`.
+    pub(crate) fn check(
+        name: &str,
+        expected: &str,
+        found: impl std::fmt::Display,
+        held: bool,
+    ) -> Result<(), Self> {
+        if held { Ok(()) } else { Err(Self::setting(name, expected, found)) }
     }
 }
 

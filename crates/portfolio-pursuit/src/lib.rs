@@ -2,9 +2,12 @@
 
 mod epoch;
 mod error;
+pub mod experiment;
 pub mod market;
+pub mod models;
 pub mod policy;
 pub mod portfolio;
+pub mod pursuit;
 mod schema;
 mod stream;
 
