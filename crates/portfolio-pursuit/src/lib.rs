@@ -1,10 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+pub mod baseline;
+pub mod customers;
 mod epoch;
 mod error;
+pub mod exact;
 pub mod market;
+pub mod next_value;
 pub mod policy;
 pub mod portfolio;
+pub mod practice;
 mod schema;
 mod stream;
 
