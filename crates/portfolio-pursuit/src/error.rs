@@ -77,9 +77,9 @@ pub enum Error {
     #[error("cannot read the table: {0}")]
     Csv(String),
     /// A problem too large to be solved exactly.
-    #[error("{states} states: an exact solution holds at most {limit}")]
+    #[error("{states} states or more: an exact solution holds at most {limit}")]
     TooLarge {
-        /// States of the problem.
+        /// States of the problem, or of its largest layer alone.
         states: u128,
         /// States that are solved.
         limit: u128,

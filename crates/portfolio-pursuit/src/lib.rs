@@ -1,12 +1,17 @@
 #![doc = include_str!("../README.md")]
 
+pub mod baseline;
+pub mod customers;
 mod epoch;
 mod error;
+pub mod exact;
 pub mod experiment;
 pub mod market;
 pub mod models;
+pub mod next_value;
 pub mod policy;
 pub mod portfolio;
+pub mod practice;
 pub mod pursuit;
 mod schema;
 mod stream;

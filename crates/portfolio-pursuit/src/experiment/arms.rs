@@ -6,11 +6,12 @@ use serde::Serialize;
 use super::{Arm, BidsOf, ExperimentConfig, Way, World};
 use crate::{
     Error, MarketModel, Policy,
+    baseline::{IndustryMultiplier, IndustryPolicy},
     models::{Bids, PublishedBids, StructuralBids},
     policy::Exploring,
     portfolio::Loss,
     pursuit::{
-        BackwardPursuit, Goal, MirrorPursuit, Multiplier, NoPursuit, PacingPursuit, PursuitPolicy,
+        BackwardPursuit, Goal, MirrorPursuit, NoPursuit, PacingPursuit, PursuitPolicy,
         Responses, StaticPursuit, TablePursuit,
     },
 };
@@ -177,7 +178,9 @@ impl Plan<'_> {
                 let policy = PursuitPolicy::new(bids, NoPursuit, loading);
                 match way {
                     Way::Multiplier { beta } => {
-                        Box::new(Multiplier::new(policy, beta, self.average, self.target)?)
+                        let multiplier =
+                            IndustryMultiplier::new(self.average, self.target, beta)?;
+                        Box::new(IndustryPolicy { bid: policy, multiplier })
                     }
                     _ => Box::new(policy),
                 }

@@ -7,7 +7,7 @@ mod bids;
 mod forest;
 mod history;
 mod inputs;
-pub(crate) mod linear_algebra;
+mod linear_algebra;
 mod network;
 mod process;
 mod published;

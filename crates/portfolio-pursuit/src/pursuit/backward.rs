@@ -1,13 +1,19 @@
 //! The published way: fitted backward induction, one regression for every customer of the epoch.
 
+use std::collections::BTreeMap;
+
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Binomial, Distribution as _};
 use rl_core::seed::Seed;
 use serde::{Deserialize, Serialize};
 
-use super::{Goal, Pursuit, responses::Responses, step::Regression};
-use crate::{Error, portfolio::Members};
+use super::{Goal, Pursuit, responses::Responses};
+use crate::{
+    Error,
+    next_value::{Basis, NextValue as _, Regression},
+    portfolio::Members,
+};
 
 /// What a value function is fitted with at every step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -16,6 +22,8 @@ pub enum Step {
     /// `c + Σ_i w_i ρ_i`, as published: k then does not depend on the portfolio.
     #[default]
     Linear,
+    /// All products of degree 2 and below.
+    Quadratic,
     /// `c + Σ_i f_i(ρ_i)` with each `f_i` piecewise linear.
     Hinges,
 }
@@ -108,42 +116,64 @@ impl BackwardPursuit {
             let mut rng = seed.derive("step", u64::from(t)).rng();
             let portfolios = portfolios(goal, average, t, config.portfolios, &mut rng);
             let next = values.last();
-            let change = |i: usize, n: u32| match next {
-                Some(value) => value.change(i, n),
-                None => sign * goal.relief(i, n),
-            };
             let targets: Vec<f64> = portfolios
                 .iter()
                 .map(|portfolio| {
-                    let worth: Vec<f64> =
-                        portfolio.iter().enumerate().map(|(i, n)| change(i, *n)).collect();
+                    let mut worth: BTreeMap<u32, f64> = BTreeMap::new();
                     let mut sum = 0.0;
                     for _ in 0..config.customers {
                         let s = rng.random_range(0..responses.len());
-                        let m = responses.members(s).iter().map(|i| worth[i]).sum();
+                        let members = responses.members(s);
+                        let m = *worth.entry(members.bits()).or_insert_with(|| match next {
+                            Some(value) => value.gain(portfolio, members),
+                            None => sign * relief(goal, portfolio, members),
+                        });
                         sum += responses.gain(s, m, loading);
                     }
                     let later = next.map_or_else(|| -goal.of(portfolio), |v| v.value(portfolio));
                     later + sum / config.customers as f64
                 })
                 .collect();
-            let knots = match config.step {
-                Step::Linear => 0,
-                Step::Hinges => config.knots,
+            let basis = match config.step {
+                Step::Linear => Basis::Linear,
+                Step::Quadratic => Basis::Quadratic,
+                Step::Hinges => Basis::Hinges {
+                    knots: (0..expected).map(|i| knots(&portfolios, i, config.knots)).collect(),
+                },
             };
-            values.push(Regression::fit(&portfolios, &targets, knots)?);
+            let mut value = Regression::new(basis);
+            value.fit(&portfolios, &targets, &vec![1.0; targets.len()])?;
+            values.push(value);
         }
         values.reverse();
         Ok(Self { goal: goal.clone(), sign, values })
     }
 
-    /// What one more of a category is worth after customer `time`, £.
-    pub fn change(&self, category: usize, count: u32, time: u32) -> f64 {
+    /// What a sale to customer `time`, of these categories, adds to the value, £.
+    pub fn gain(&self, members: Members, portfolio: &[u32], time: u32) -> f64 {
         match self.values.get(time as usize) {
-            Some(value) => value.change(category, count),
-            None => self.sign * self.goal.relief(category, count),
+            Some(value) => value.gain(portfolio, members),
+            None => self.sign * relief(&self.goal, portfolio, members),
         }
     }
+}
+
+/// How much a sale lowers the loss.
+fn relief(goal: &Goal, portfolio: &[u32], members: Members) -> f64 {
+    members.iter().map(|i| goal.relief(i, portfolio[i])).sum()
+}
+
+/// Counts of a category that occur, the ends left out, which bend nothing; at quantiles if there are
+/// more than `most`.
+fn knots(portfolios: &[Vec<u32>], category: usize, most: usize) -> Vec<f64> {
+    let mut counts: Vec<u32> = portfolios.iter().map(|p| p[category]).collect();
+    counts.sort_unstable();
+    counts.dedup();
+    let inner = counts.get(1..counts.len().saturating_sub(1)).unwrap_or_default();
+    if inner.len() <= most {
+        return inner.iter().map(|n| f64::from(*n)).collect();
+    }
+    (1..=most).map(|j| f64::from(inner[j * inner.len() / (most + 1)])).collect()
 }
 
 impl Pursuit for BackwardPursuit {
@@ -154,7 +184,7 @@ impl Pursuit for BackwardPursuit {
 
 impl Pursuit for &BackwardPursuit {
     fn worth(&mut self, members: Members, portfolio: &[u32], time: u32) -> f64 {
-        members.iter().map(|i| self.change(i, portfolio[i], time)).sum()
+        self.gain(members, portfolio, time)
     }
 }
 

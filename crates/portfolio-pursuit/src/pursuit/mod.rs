@@ -17,7 +17,6 @@ mod mirror;
 mod pacing;
 mod policy;
 mod responses;
-mod step;
 mod table;
 
 pub use backward::{BackwardConfig, BackwardPursuit, Step};
@@ -25,7 +24,7 @@ pub use fluid::{FluidConfig, StaticPursuit};
 pub use goal::Goal;
 pub use mirror::{MirrorConfig, MirrorPursuit};
 pub use pacing::{PacingConfig, PacingPursuit};
-pub use policy::{Multiplier, NoPursuit, PursuitPolicy};
+pub use policy::{NoPursuit, PursuitPolicy};
 pub use responses::{Response, Responses};
 pub use table::{TableConfig, TablePursuit};
 
