@@ -10,6 +10,7 @@ pub mod next_value;
 pub mod policy;
 pub mod portfolio;
 pub mod practice;
+pub mod quoting;
 mod schema;
 mod stream;
 
