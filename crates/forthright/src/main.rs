@@ -5,19 +5,19 @@
 mod bench;
 #[cfg(feature = "early-exit")]
 mod early_exit;
-#[cfg(feature = "lm")]
+#[cfg(feature = "runs")]
 mod interrupt;
 #[cfg(feature = "klq")]
 mod klq;
 #[cfg(feature = "lm")]
 mod lm;
-#[cfg(feature = "lm")]
+#[cfg(feature = "runs")]
 mod progress;
 #[cfg(any(feature = "klq", feature = "early-exit"))]
 mod scale;
-#[cfg(feature = "lm")]
+#[cfg(feature = "runs")]
 mod session;
-#[cfg(feature = "lm")]
+#[cfg(feature = "runs")]
 mod settings;
 mod terminal;
 #[cfg(feature = "lm")]

@@ -13,6 +13,7 @@ pub mod policy;
 pub mod portfolio;
 pub mod practice;
 pub mod pursuit;
+pub mod quoting;
 mod schema;
 mod stream;
 

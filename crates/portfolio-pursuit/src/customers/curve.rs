@@ -34,7 +34,7 @@ pub struct LogisticCurve {
 
 /// A [`LogisticCurve`] for a schema.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Bound {
+pub(crate) struct PlacedCurve {
     intercept: f64,
     slope: f64,
     weights: Vec<(usize, f64)>,
@@ -57,7 +57,7 @@ impl LogisticCurve {
             };
             weights.iter().map(place).collect::<Result<Vec<_>, Error>>()
         };
-        Ok(Bound {
+        Ok(PlacedCurve {
             intercept: self.intercept,
             slope: self.slope,
             weights: places(&self.weights)?,
@@ -66,7 +66,7 @@ impl LogisticCurve {
     }
 }
 
-impl ConversionCurve for Bound {
+impl ConversionCurve for PlacedCurve {
     #[inline]
     fn acceptance(&self, features: &[f64], _: f64, multiplier: f64) -> f64 {
         let sum = |weights: &[(usize, f64)]| -> f64 {

@@ -1,7 +1,7 @@
 //! All arms in one world.
 
 use rl_core::seed::Seed;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Arm, BidsOf, ExperimentConfig, Way, World};
 use crate::{
@@ -11,13 +11,13 @@ use crate::{
     policy::Exploring,
     portfolio::Loss,
     pursuit::{
-        BackwardPursuit, Goal, MirrorPursuit, NoPursuit, PacingPursuit, PursuitPolicy,
-        Responses, StaticPursuit, TablePursuit,
+        BackwardPursuit, Goal, MirrorPursuit, NoPursuit, PacingPursuit, PursuitPolicy, Responses,
+        StaticPursuit, TablePursuit,
     },
 };
 
 /// What an arm made of one epoch.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochOutcome {
     /// On own costs, £.
     pub profit: f64,
@@ -44,7 +44,7 @@ impl EpochOutcome {
 }
 
 /// An arm at a loss scale.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArmOutcome {
     /// The arm's name.
     pub arm: String,
@@ -55,7 +55,7 @@ pub struct ArmOutcome {
 }
 
 /// A world and what all arms made of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorldOutcome {
     /// Number of the trial.
     pub trial: u64,
@@ -178,8 +178,7 @@ impl Plan<'_> {
                 let policy = PursuitPolicy::new(bids, NoPursuit, loading);
                 match way {
                     Way::Multiplier { beta } => {
-                        let multiplier =
-                            IndustryMultiplier::new(self.average, self.target, beta)?;
+                        let multiplier = IndustryMultiplier::new(self.average, self.target, beta)?;
                         Box::new(IndustryPolicy { bid: policy, multiplier })
                     }
                     _ => Box::new(policy),

@@ -246,6 +246,43 @@ impl Arm {
         format!("{bids}.{way}{explores}{loading}")
     }
 
+    /// The arm of that name, among those that [`Arm::name`] can give.
+    pub fn named(name: &str) -> Option<Self> {
+        let (bids, rest) = name.split_once('.')?;
+        let bids = match bids {
+            "published" => BidsOf::Published,
+            "structural" => BidsOf::Structural,
+            "informed" => BidsOf::Informed,
+            _ => return None,
+        };
+        let (rest, loading) = match rest.split_once(".loading_") {
+            Some((rest, loading)) => (rest, loading.parse().ok()?),
+            None => (rest, 0.0),
+        };
+        let (rest, explores) = match rest.strip_suffix(".explores") {
+            Some(rest) => (rest, true),
+            None => (rest, false),
+        };
+        let number = |prefix: &str| rest.strip_prefix(prefix)?.parse::<f64>().ok();
+        let way = match rest {
+            "myopic" => Way::Myopic,
+            "linear" => Way::Linear,
+            "hinges" => Way::Hinges,
+            "table" => Way::Table,
+            "static" => Way::Static,
+            "pacing" => Way::Pacing,
+            "mirror_from_zero" => Way::MirrorFromZero,
+            "mirror_from_plan" => Way::MirrorFromPlan,
+            _ => match (number("multiplier_"), number("resolve_")) {
+                (Some(beta), _) => Way::Multiplier { beta },
+                (_, Some(every)) if every >= 1.0 => Way::Resolve { every: every as u32 },
+                _ => return None,
+            },
+        };
+        let arm = Self { bids, way, explores, loading };
+        (arm.name() == name).then_some(arm)
+    }
+
     /// All that the results speak of.
     pub fn all() -> Vec<Self> {
         use BidsOf::{Informed, Published, Structural};
@@ -296,6 +333,17 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), config.arms.len());
+    }
+
+    #[test]
+    fn every_name_is_read_again() {
+        for arm in Arm::all() {
+            assert_eq!(Arm::named(&arm.name()), Some(arm));
+        }
+        for bad in ["table", "ours.table", "structural.tables", "structural.resolve_0", "informed."]
+        {
+            assert_eq!(Arm::named(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -15,28 +15,40 @@ pub use config::{Arm, BidsOf, ExperimentConfig, Way};
 pub use summary::{ArmSummary, Contrast, Quantity, contrast, summarize};
 pub use world::World;
 
+use std::{
+    ops::ControlFlow,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
 use rayon::prelude::*;
 
 use crate::{Error, MarketModel};
 
-/// Runs all trials, in parallel; the same for any number of threads, and in the order of trials.
+/// Runs trials in parallel; the same for any number of threads, and in the order given.
 ///
-/// `done` is called after every trial, in whatever order they end.
+/// `done` is called after every trial, in whatever order they end; once it breaks, trials that have not
+/// begun are left out.
 ///
 /// # Errors
 /// [`Error::Setting`] for the configuration, [`Error::Fit`].
 pub fn run<M: MarketModel>(
     market: &M,
     config: &ExperimentConfig,
-    done: impl Fn(&WorldOutcome) + Sync,
+    trials: &[u64],
+    done: impl Fn(&WorldOutcome) -> ControlFlow<()> + Sync,
 ) -> Result<Vec<WorldOutcome>, Error> {
     config.validate()?;
-    (0..config.trials as u64)
-        .into_par_iter()
-        .map(|i| {
-            let world = run_world(market, config, config.first_trial + i)?;
-            done(&world);
-            Ok(world)
-        })
-        .collect()
+    let stop = AtomicBool::new(false);
+    let worlds = trials.par_iter().map(|trial| {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let world = run_world(market, config, *trial)?;
+        if done(&world).is_break() {
+            stop.store(true, Ordering::Relaxed);
+        }
+        Ok(Some(world))
+    });
+    let worlds: Vec<Option<WorldOutcome>> = worlds.collect::<Result<_, Error>>()?;
+    Ok(worlds.into_iter().flatten().collect())
 }

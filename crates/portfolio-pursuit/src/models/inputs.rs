@@ -1,5 +1,7 @@
 //! What our models see of a customer.
 
+use serde::{Deserialize, Serialize};
+
 use super::scaling::Scaling;
 
 /// A customer's features with the logarithm of the cost, and of the cost over the value of what is
@@ -7,7 +9,7 @@ use super::scaling::Scaling;
 ///
 /// Rivals' prices follow the same cost that the firm estimates, so most of what they differ in is its
 /// own estimate's error, which shows in cost over value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Inputs {
     scaling: Scaling,
     value_column: Option<usize>,

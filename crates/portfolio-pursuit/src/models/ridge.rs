@@ -1,5 +1,7 @@
 //! Our market model: what rivals will ask, by ridge regression.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     History,
     inputs::Inputs,
@@ -14,12 +16,13 @@ use crate::Error;
 /// ```
 ///
 /// x are the standardized features, log C and log (C / insured value).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RidgeMarket {
     pub(crate) inputs: Inputs,
     /// For each target, weights and, last, the intercept.
     weights: [Vec<f64>; 3],
-    /// Of the rows it was fitted to.
+    /// Of the rows it was fitted to; not written.
+    #[serde(skip)]
     residuals: Vec<[f64; 3]>,
 }
 

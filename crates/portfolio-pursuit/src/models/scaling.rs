@@ -1,7 +1,9 @@
 //! Columns with mean 0 and deviation 1.
 
+use serde::{Deserialize, Serialize};
+
 /// Means and deviations of columns.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Scaling {
     mean: Vec<f64>,
     deviation: Vec<f64>,

@@ -46,7 +46,7 @@ impl StructuralConfig {
 /// x are the inputs of [`RidgeMarket`](super::RidgeMarket) with a constant. A customer is the closer
 /// to the cheapest rival the larger exp(g·x), which is never negative, so p falls with a everywhere
 /// and for whatever weights.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StructuralConversion {
     pub(crate) inputs: Inputs,
     /// f with its constant last, g with its constant last, and the logits of w.

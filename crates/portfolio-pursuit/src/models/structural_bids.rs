@@ -48,7 +48,7 @@ impl StructuralBidsConfig {
 /// The conversion model is fitted to what rivals were seen to ask. When an offer is made that is not
 /// known yet, so its probability is averaged over the residuals of the market model; putting in the
 /// prediction alone would make customers look more sensitive to the price than they are.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StructuralBids {
     market: RidgeMarket,
     conversion: StructuralConversion,

@@ -219,3 +219,101 @@ fn start_and_width(stream: &mut Stream, from: u32, to: u32, least: u32, most: u3
     let low = f64::from(from + stream.below(to - from + 1));
     (low, low + f64::from(least + stream.below(most - least + 1)))
 }
+
+#[cfg(test)]
+mod tests {
+    use rl_core::seed::Seed;
+
+    use super::*;
+    use crate::{MarketModel as _, SyntheticConfig, SyntheticMarket};
+
+    fn schema() -> Schema {
+        SyntheticMarket::new(SyntheticConfig::default()).unwrap().schema().clone()
+    }
+
+    fn category(column: &str, low: f64, high: f64) -> Category {
+        Category { column: column.into(), low, high }
+    }
+
+    #[test]
+    fn members_are_inside_closed_intervals() {
+        let categories = Categories::new(
+            vec![
+                category("age", 20.0, 30.0),
+                category("married", 0.0, 0.0),
+                category("claims", 2.0, 5.0),
+            ],
+            &schema(),
+        )
+        .unwrap();
+        let members = |age, married, claims| {
+            let mut features = [0.0; 15];
+            (features[3], features[4], features[1]) = (age, married, claims);
+            categories.members(&features).iter().collect::<Vec<_>>()
+        };
+        assert_eq!(members(20.0, 1.0, 0.0), [0]);
+        assert_eq!(members(30.0, 0.0, 5.0), [0, 1, 2]);
+        assert_eq!(members(31.0, 1.0, 6.0), [0; 0]);
+        let mut portfolio = [1, 2, 3];
+        Members::new([0, 2]).add_to(&mut portfolio);
+        assert_eq!(portfolio, [2, 2, 4]);
+    }
+
+    #[test]
+    fn published_categories_are_on_different_columns_with_the_published_intervals() {
+        let schema = schema();
+        let mut drawn = vec![0_u32; 15];
+        for i in 0..3000 {
+            let categories =
+                Categories::published(5, &schema, &mut Stream::at(Seed::new(1), i)).unwrap();
+            assert_eq!(categories.len(), 5);
+            for (n, category) in categories.iter().enumerate() {
+                let column = schema.index(&category.column).unwrap();
+                assert!(categories.iter().skip(n + 1).all(|c| c.column != category.column));
+                drawn[column] += 1;
+                let (low, high, width) =
+                    (category.low, category.high, category.high - category.low);
+                let fits = match column {
+                    0 => low >= 3000.0 && low % 100.0 == 0.0 && high % 100.0 == 0.0,
+                    1 => low >= 0.0 && high.fract() == 0.0,
+                    2 => low <= 40.0 && (10.0..=30.0).contains(&width),
+                    3 => (16.0..=80.0).contains(&low) && (5.0..=20.0).contains(&width),
+                    _ => width == 0.0 && (low == 0.0 || low == 1.0),
+                };
+                assert!(fits && width >= 0.0, "{category}");
+            }
+        }
+        // Each column a third of the time: 1000 ± 4·26.
+        assert!(drawn.iter().all(|n| n.abs_diff(1000) < 104), "{drawn:?}");
+    }
+
+    #[test]
+    fn a_census_counts_members() {
+        let categories = Categories::new(
+            vec![category("age", 90.0, 80.0 + 10.0), category("age", 16.0, 40.0)],
+            &schema(),
+        )
+        .unwrap();
+        let customer = |age: f64| {
+            let mut features = [0.0; 15];
+            features[3] = age;
+            features
+        };
+        let customers = [customer(17.0), customer(40.0), customer(41.0)];
+        let census = categories.census(customers.iter().map(<[f64; 15]>::as_slice));
+        assert_eq!(census, [0, 2]);
+    }
+
+    #[test]
+    fn bad_categories_are_named() {
+        let said = |c: Category| Categories::new(vec![c], &schema()).unwrap_err().to_string();
+        assert!(said(category("height", 0.0, 1.0)).starts_with("column \"height\" is missing"));
+        assert_eq!(
+            said(category("age", 30.0, 20.0)),
+            "category on age: expected low not above high, found 30 to 20"
+        );
+        assert!(said(category("age", f64::NAN, 20.0)).contains("found NaN to 20"));
+        let error = Categories::published(16, &schema(), &mut Stream::at(Seed::new(1), 0));
+        assert_eq!(error.unwrap_err().to_string(), "categories: expected at most 15, found 16");
+    }
+}

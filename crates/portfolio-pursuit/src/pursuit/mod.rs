@@ -13,6 +13,7 @@ mod backward;
 mod fluid;
 mod goal;
 mod grid;
+mod instance;
 mod mirror;
 mod pacing;
 mod policy;
@@ -22,6 +23,7 @@ mod table;
 pub use backward::{BackwardConfig, BackwardPursuit, Step};
 pub use fluid::{FluidConfig, StaticPursuit};
 pub use goal::Goal;
+pub use instance::InstanceBids;
 pub use mirror::{MirrorConfig, MirrorPursuit};
 pub use pacing::{PacingConfig, PacingPursuit};
 pub use policy::{NoPursuit, PursuitPolicy};
@@ -52,3 +54,6 @@ impl<P: Pursuit + ?Sized> Pursuit for Box<P> {
         (**self).observe(members, won, time);
     }
 }
+
+#[cfg(test)]
+mod golden;

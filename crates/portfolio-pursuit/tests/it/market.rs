@@ -123,7 +123,8 @@ fn moments_agree_with_closed_forms_at_a_million() {
     );
     known(|v| flag(v.person.married) - marriage(f64::from(v.person.age)), 0.0);
     // Floors take half a year off on average where the span is long; so by the distribution itself.
-    known(|v| f64::from(v.person.years_driving) - mean_years(v.person.age), 0.0);
+    let years: Vec<f64> = (16..100).map(mean_years).collect();
+    known(|v| f64::from(v.person.years_driving) - years[v.person.age as usize - 16], 0.0);
     let each = |v: &Visitor| f64::from(v.person.children) / (1.0 + flag(v.person.married));
     known(|v| v.person.car_value * (1.0 + each(v)) / v.person.salary, 0.2 + 4.0 / 8.0);
     known(|v| (v.person.car_value * (1.0 + each(v)) / v.person.salary - 0.7).powi(2), 4.0 / 64.0);
@@ -152,10 +153,11 @@ fn the_percentile_ranks_within_an_occupation() {
         let (a, b) = (2.0 + 2.0 * f64::from(occupation), 10.0 - 2.0 * f64::from(occupation));
         for x in [0.1, 0.3, 0.5, 0.8, 0.95] {
             let p = statrs::function::beta::beta_reg(a, b, x / 1.1);
-            known(
-                |v| flag(v.person.occupation == occupation) * (flag(v.person.percentile < x) - p),
-                0.0,
-            );
+            // Rarer ones say nothing.
+            if (1e-3..1.0 - 1e-3).contains(&p) {
+                let mine = |v: &Visitor| flag(v.person.occupation == occupation);
+                known(|v| mine(v) * (flag(v.person.percentile < x) - p), 0.0);
+            }
         }
     }
 }
