@@ -1,1 +1,18 @@
 #![doc = include_str!("../README.md")]
+
+mod arm;
+mod error;
+pub mod interventions;
+mod measured;
+pub mod metrics;
+mod plan;
+mod record;
+pub mod tokens;
+mod transcript;
+
+pub use arm::Arm;
+pub use error::Error;
+pub use measured::{Measured, Undefined};
+pub use plan::{ArmText, Edits, Plan, Prompts, Scorer, measure, plan};
+pub use record::{AnswerScore, Outcome, Record};
+pub use transcript::Transcript;
