@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+pub mod anchors;
 mod arm;
+pub mod codebook;
+pub mod diagnosis;
 mod error;
 pub mod interventions;
 mod measured;
@@ -8,7 +11,9 @@ pub mod metrics;
 mod plan;
 mod record;
 pub mod tokens;
+pub mod toys;
 mod transcript;
+pub mod transcripts;
 
 pub use arm::Arm;
 pub use error::Error;
