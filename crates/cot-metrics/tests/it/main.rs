@@ -1,0 +1,6 @@
+//! Integration tests.
+
+#[cfg(feature = "torch")]
+mod models;
+#[cfg(feature = "torch")]
+mod scoring;
