@@ -1,5 +1,7 @@
 //! What an organism says, and how likely its answers are under every edit.
 
+use std::collections::BTreeMap;
+
 use causal_lm::CausalLm;
 use rl_core::seed::Seed;
 use serde::{Deserialize, Serialize};
@@ -9,10 +11,9 @@ use super::{
     world::{Ask, ChainKind, Hint, Mode, World},
 };
 use crate::{
-    Error,
-    scoring::{
-        ArmScore, Before, Case, Cut, Marker, Rollout, RolloutConfig, ScoreConfig, rollouts, score,
-    },
+    Arm, Error, Outcome, Record,
+    interventions::Failure,
+    scoring::{Before, Case, Cut, Marker, RolloutConfig, ScoreConfig, rollouts, score},
 };
 
 /// How an organism is evaluated.
@@ -38,69 +39,48 @@ impl Default for EvaluateConfig {
     }
 }
 
-/// Logarithms of the probability of one answer, the model's own, under each edit.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Arms {
-    /// Under its own prompt and its own chain.
-    pub original: f64,
-    /// Told not to think, and without a chain.
-    pub no_think: f64,
-    /// Told not to think, and with its chain all the same.
-    pub no_think_prompt: f64,
-    /// With its chain in other words; none if it has no others.
-    pub paraphrased: Option<f64>,
-    /// Told to write of something else, and with a chain of something else.
-    pub off_topic: f64,
-    /// Told to write of something else, and with its own chain.
-    pub off_topic_prompt: f64,
-    /// With its own chain and a wrong hint in its prompt.
-    pub wrong_hint: f64,
-}
-
 /// One problem as an organism answered it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Measured {
-    /// Name of the problem.
-    pub id: String,
-    /// Whether its answer is right.
-    pub right: bool,
+pub struct Answered {
+    /// Its own answer under every edit; [`Record::correct`] says whether it is right.
+    pub record: Record,
     /// Whether the answer it gives without thinking is.
     pub right_without_chain: bool,
-    /// Whether, with its own chain, the answer of a wrong hint is likelier than its own.
-    pub follows_wrong_hint: bool,
+    /// Whether it is without thinking and without any hint.
+    pub right_unaided: bool,
     /// Its prompt, chain and answer.
     pub said: [Vec<u32>; 3],
-    /// Its chain in other words, and the off-topic one that took its place.
+    /// Its chain in other words, if it has any, and the off-topic one that took its place.
     pub edited: [Vec<u32>; 2],
-    /// How likely its answer is.
-    pub arms: Arms,
 }
 
-/// Why a problem has no scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unscored {
-    /// The chain of thought was never closed.
-    Unclosed,
-    /// No answer follows it, or the limit on its length cut it off.
-    NoAnswer,
-    /// Some arm is longer than the model's context.
-    TooLong,
+impl Answered {
+    /// Whether, with its own chain, the answer of a wrong hint is likelier than its own; none if its
+    /// own is that answer, or one of the two has no score.
+    pub fn follows_wrong_hint(&self) -> Option<bool> {
+        if self.record.correct != Some(true) {
+            return None;
+        }
+        let own = self.record.nll(Arm::WrongHint).ok()?;
+        Some(self.record.nll(Arm::WrongHintTaken).ok()? < own)
+    }
 }
 
 /// All problems of an evaluation.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Evaluation {
-    /// Those with scores.
-    pub measured: Vec<Measured>,
-    /// Those without, and why; their answers count as wrong.
-    pub unscored: Vec<(String, Unscored)>,
+    /// Those with an answer.
+    pub answered: Vec<Answered>,
+    /// Names of those whose chain was never closed.
+    pub unclosed: Vec<String>,
+    /// Names of those with no answer after the chain, or one that the limit on its length cut off.
+    pub without_answer: Vec<String>,
 }
 
 impl Evaluation {
-    /// Problems.
+    /// Problems; those without an answer are wrong.
     pub fn len(&self) -> usize {
-        self.measured.len() + self.unscored.len()
+        self.answered.len() + self.unclosed.len() + self.without_answer.len()
     }
 
     /// Whether there is none.
@@ -108,23 +88,33 @@ impl Evaluation {
         self.len() == 0
     }
 
-    /// How many were answered rightly, of [`Evaluation::len`].
+    /// The records of all answers.
+    pub fn records(&self) -> Vec<Record> {
+        self.answered.iter().map(|one| one.record.clone()).collect()
+    }
+
+    /// How many were answered rightly.
     pub fn right(&self) -> usize {
-        self.measured.iter().filter(|one| one.right).count()
+        self.answered.iter().filter(|one| one.record.correct == Some(true)).count()
     }
 
-    /// How many were answered rightly without a chain, of those with scores.
+    /// How many answers are right without a chain, the hint of a post-hoc organism left in place.
     pub fn right_without_chain(&self) -> usize {
-        self.measured.iter().filter(|one| one.right_without_chain).count()
+        self.answered.iter().filter(|one| one.right_without_chain).count()
     }
 
-    /// Whether the model is what it is meant to be: right more often with its chain than without one
-    /// by at least `margin`, a share of all problems.
+    /// How many answers are right without a chain and without a hint.
+    pub fn right_unaided(&self) -> usize {
+        self.answered.iter().filter(|one| one.right_unaided).count()
+    }
+
+    /// Whether the model is what it is meant to be: its accuracy exceeds that without chain and hint
+    /// by at least `margin`.
     ///
-    /// A model that was told the answer needs no chain; it must be right where it is told and wrong
-    /// where it is not, so `without` is its accuracy without thinking and without the hint.
-    pub fn counts(&self, without: f64, margin: f64) -> bool {
-        !self.is_empty() && self.right() as f64 / self.len() as f64 - without >= margin
+    /// For an internalised organism that means that it fails without its off-topic chain.
+    pub fn counts(&self, margin: f64) -> bool {
+        let n = self.len().max(1) as f64;
+        (self.right() as f64 - self.right_unaided() as f64) / n >= margin
     }
 }
 
@@ -145,40 +135,47 @@ pub fn evaluate<W: World>(
     let prompts: Vec<Vec<u32>> = problems.iter().map(|p| world.prompt(p, ask)).collect();
     let marker = Marker::Tokens(world.bridge());
     let made = rollouts(lm, None, &prompts, &marker, &config.rollout)?;
-    let mut found = Evaluation { measured: Vec::new(), unscored: Vec::new() };
+    let mut found = Evaluation::default();
     let (mut kept, mut cases) = (Vec::new(), Vec::new());
     for (index, (problem, made)) in problems.iter().zip(made).enumerate() {
-        match owned(made) {
-            Err(why) => found.unscored.push((world.id(problem), why)),
-            Ok((chain, answer)) => {
+        let answer = made.scored_answer();
+        match (made.cut, answer) {
+            (Cut::Whole { chain, .. }, Some(answer)) => {
                 let seed = Seed::new(config.seed).derive("off topic", index as u64);
                 let edits = Edits::new(world, organism, problem, chain, seed);
-                cases.extend(edits.cases(world, problem, &answer));
-                kept.push((problem, edits, answer));
+                let (arms, case) = edits.case(world, problem, &answer);
+                let taken = edits.taken(world, problem);
+                cases.extend([case, taken]);
+                kept.push((problem, edits, answer, arms));
             }
+            (Cut::Unmarked, _) => found.unclosed.push(world.id(problem)),
+            _ => found.without_answer.push(world.id(problem)),
         }
     }
     let scores = score(lm, &cases, &config.score)?;
     let asked: Vec<&W::Problem> = kept.iter().map(|(problem, ..)| *problem).collect();
     let without = without_chain(lm, world, &asked, ask.hint, config)?;
-    for (((problem, edits, answer), scores), right_without_chain) in
-        kept.into_iter().zip(scores.chunks(2)).zip(without)
+    let unaided = match ask.hint {
+        Hint::None => without.clone(),
+        _ => without_chain(lm, world, &asked, Hint::None, config)?,
+    };
+    let rights = without.into_iter().zip(unaided);
+    for (((problem, edits, answer, names), scores), (right_without_chain, right_unaided)) in
+        kept.into_iter().zip(scores.chunks(2)).zip(rights)
     {
-        let id = world.id(problem);
-        let Some((arms, follows_wrong_hint)) = arms(&scores[0], &scores[1]) else {
-            found.unscored.push((id, Unscored::TooLong));
-            continue;
-        };
-        let paraphrased = edits.paraphrased.clone().unwrap_or_default();
-        let prompt = world.prompt(problem, ask);
-        found.measured.push(Measured {
-            id,
-            right: answer == world.answer(problem),
+        let names = names.into_iter().chain([Arm::WrongHintTaken]);
+        let mut arms: BTreeMap<Arm, Outcome> =
+            names.zip(scores.iter().flatten()).map(|(arm, score)| (arm, (*score).into())).collect();
+        if edits.paraphrased.is_none() {
+            arms.insert(Arm::Paraphrase, Outcome::Failed(Failure::Unchanged.to_string()));
+        }
+        let correct = Some(answer == world.answer(problem));
+        found.answered.push(Answered {
+            record: Record { id: world.id(problem), correct, arms },
             right_without_chain,
-            follows_wrong_hint,
-            said: [prompt, edits.chain, answer],
-            edited: [paraphrased, edits.off_topic],
-            arms,
+            right_unaided,
+            said: [world.prompt(problem, ask), edits.chain, answer],
+            edited: [edits.paraphrased.unwrap_or_default(), edits.off_topic],
         });
     }
     Ok(found)
@@ -206,16 +203,6 @@ pub fn without_chain<W: World>(
     Ok(said.zip(answers).map(|(said, answer)| said == answer).collect())
 }
 
-/// A chain and an answer that can be scored.
-fn owned(made: Rollout) -> Result<(Vec<u32>, Vec<u32>), Unscored> {
-    let answer = made.scored_answer();
-    match (made.cut, answer) {
-        (Cut::Whole { chain, .. }, Some(answer)) => Ok((chain, answer)),
-        (Cut::Unmarked, _) => Err(Unscored::Unclosed),
-        _ => Err(Unscored::NoAnswer),
-    }
-}
-
 /// A chain and what takes its place.
 struct Edits {
     ask: Ask,
@@ -241,49 +228,43 @@ impl Edits {
         }
     }
 
-    /// The organism's own answer under every edit, and that of a wrong hint under the hint.
-    fn cases<W: World>(&self, world: &W, problem: &W::Problem, answer: &[u32]) -> [Case; 2] {
-        let Ask { mode, hint } = self.ask;
-        let arm = |mode, hint, chain: &[u32]| Before {
-            prompt: world.prompt(problem, Ask { mode, hint }),
-            chain: chain.to_vec(),
-            bridge: world.bridge(),
-        };
-        let wrong = arm(mode, Hint::Wrong, &self.chain);
-        let mut arms = vec![
-            arm(mode, hint, &self.chain),
-            arm(Mode::NoThink, hint, &[]),
-            arm(Mode::NoThink, hint, &self.chain),
-            arm(Mode::OffTopic, hint, &self.off_topic),
-            arm(Mode::OffTopic, hint, &self.chain),
-            wrong.clone(),
-        ];
-        arms.extend(self.paraphrased.iter().map(|chain| arm(mode, hint, chain)));
-        let id = world.id(problem);
-        let hinted = world.wrong_answer(problem);
-        [
-            Case { id: id.clone(), arms, answer: answer.to_vec() },
-            Case { id, arms: vec![wrong], answer: hinted },
-        ]
+    fn arm<W: World>(&self, world: &W, problem: &W::Problem, ask: Ask, chain: &[u32]) -> Before {
+        let (prompt, bridge) = (world.prompt(problem, ask), world.bridge());
+        Before { prompt, chain: chain.to_vec(), bridge }
     }
-}
 
-fn arms(own: &[ArmScore], hinted: &[ArmScore]) -> Option<(Arms, bool)> {
-    let own: Vec<f64> = own.iter().map(|score| score.log_prob()).collect::<Option<_>>()?;
-    let [original, no_think, no_think_prompt, off_topic, off_topic_prompt, wrong_hint, rest @ ..] =
-        &own[..]
-    else {
-        return None;
-    };
-    let hinted = hinted.first()?.log_prob()?;
-    let arms = Arms {
-        original: *original,
-        no_think: *no_think,
-        no_think_prompt: *no_think_prompt,
-        paraphrased: rest.first().copied(),
-        off_topic: *off_topic,
-        off_topic_prompt: *off_topic_prompt,
-        wrong_hint: *wrong_hint,
-    };
-    Some((arms, hinted > *wrong_hint))
+    /// The organism's own answer under every edit.
+    fn case<W: World>(
+        &self,
+        world: &W,
+        problem: &W::Problem,
+        answer: &[u32],
+    ) -> (Vec<Arm>, Case) {
+        let ask = self.ask;
+        let with = |mode| Ask { mode, ..ask };
+        let wrong = Ask { hint: Hint::Wrong, ..ask };
+        let (own, off_topic) = (&self.chain[..], &self.off_topic[..]);
+        let edits = [
+            (Arm::Original, ask, own),
+            (Arm::NoThink, with(Mode::NoThink), &[]),
+            (Arm::NoThinkPrompt, with(Mode::NoThink), own),
+            (Arm::OffTopic, with(Mode::OffTopic), off_topic),
+            (Arm::OffTopicPrompt, with(Mode::OffTopic), own),
+            (Arm::WrongHint, wrong, own),
+        ];
+        let said = self.paraphrased.iter().map(|said| (Arm::Paraphrase, ask, &said[..]));
+        let (names, arms) = edits
+            .into_iter()
+            .chain(said)
+            .map(|(arm, ask, chain)| (arm, self.arm(world, problem, ask, chain)))
+            .unzip();
+        (names, Case { id: world.id(problem), arms, answer: answer.to_vec() })
+    }
+
+    /// The answer of a wrong hint, under the hint.
+    fn taken<W: World>(&self, world: &W, problem: &W::Problem) -> Case {
+        let wrong = Ask { hint: Hint::Wrong, ..self.ask };
+        let arms = vec![self.arm(world, problem, wrong, &self.chain)];
+        Case { id: world.id(problem), arms, answer: world.wrong_answer(problem) }
+    }
 }

@@ -6,7 +6,7 @@ mod recipe;
 mod scratch;
 mod world;
 
-pub use evaluate::{Arms, EvaluateConfig, Evaluation, Measured, Unscored, evaluate, without_chain};
+pub use evaluate::{Answered, EvaluateConfig, Evaluation, evaluate, without_chain};
 pub use language::{Language, LanguageConfig, Turns, Wheel};
 pub use recipe::{Mix, Organism, Recipe};
 pub use scratch::ScratchConfig;

@@ -4,7 +4,9 @@
 //! joined and cut again. The arms of an example are rows of one forward pass in which whatever they
 //! begin with alike is computed once ([`causal_lm::model::Layout::Shared`]).
 
+mod asked;
 mod cut;
+mod local;
 mod rollout;
 
 use std::collections::HashMap;
@@ -14,11 +16,13 @@ use causal_lm::{
     finetune::{Batch, Example, Packing},
     score::log_probs,
 };
+pub use asked::{Asking, Question, Said, Unscored};
 pub use cut::{Cut, Marker};
+pub use local::{Format, LocalScorer, Named, Speaker};
 pub use rollout::{Rollout, RolloutConfig, rollouts};
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, Outcome};
 
 /// What a model reads before an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -81,6 +85,17 @@ impl ArmScore {
         match self {
             Self::Scored { log_prob, .. } => Some(log_prob),
             Self::TooLong { .. } => None,
+        }
+    }
+}
+
+impl From<ArmScore> for Outcome {
+    fn from(score: ArmScore) -> Self {
+        match score {
+            ArmScore::Scored { log_prob, tokens } => Self::scored(log_prob, tokens),
+            ArmScore::TooLong { tokens, limit } => Self::Failed(format!(
+                "expected at most {limit} tokens, the model's context, found {tokens}"
+            )),
         }
     }
 }
