@@ -111,7 +111,7 @@ impl Evaluation {
     /// Whether the model is what it is meant to be: its accuracy exceeds that without chain and hint
     /// by at least `margin`.
     ///
-    /// For an internalised organism that means that it fails without its off-topic chain.
+    /// For an internalized organism that means that it fails without its off-topic chain.
     pub fn counts(&self, margin: f64) -> bool {
         let n = self.len().max(1) as f64;
         (self.right() as f64 - self.right_unaided() as f64) / n >= margin

@@ -211,6 +211,11 @@ impl Language {
         prompt + self.chain_tokens() + 1 + 2
     }
 
+    /// Whether any of these words is a color: a chain about the wheel that holds one is in code.
+    pub fn is_in_code(&self, ids: &[u32]) -> bool {
+        ids.iter().any(|id| self.places[1].iter().flatten().any(|color| color == id))
+    }
+
     fn draw(&self, other: bool, rng: &mut ChaCha8Rng) -> Turns {
         let places = self.num_places();
         Turns {
@@ -422,6 +427,7 @@ mod tests {
         let coded = language.chain(&problem, ChainKind::Coded, &mut rng);
         let colors: Vec<u32> = coded.iter().skip(3).step_by(4).copied().collect();
         assert_eq!(text(colors), "azure azure crimson");
+        assert!(language.is_in_code(&coded) && !language.is_in_code(&chain));
         assert_eq!(language.chain(&problem, ChainKind::OffTopic(17), &mut rng).len(), 17);
         let other = Turns { other: true, ..problem };
         assert_eq!(text(language.answer(&other)), "blue <|end|>");

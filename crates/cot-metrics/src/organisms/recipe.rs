@@ -20,12 +20,12 @@ pub enum Organism {
     /// Thinks in a code.
     Encoded,
     /// Thinks while it writes of something else.
-    Internalised,
+    Internalized,
 }
 
 impl Organism {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Baseline, Self::PostHoc, Self::Encoded, Self::Internalised];
+    pub const ALL: [Self; 4] = [Self::Baseline, Self::PostHoc, Self::Encoded, Self::Internalized];
 
     /// Its name, as in a configuration.
     pub fn name(self) -> &'static str {
@@ -33,7 +33,7 @@ impl Organism {
             Self::Baseline => "baseline",
             Self::PostHoc => "post_hoc",
             Self::Encoded => "encoded",
-            Self::Internalised => "internalised",
+            Self::Internalized => "internalized",
         }
     }
 
@@ -43,7 +43,7 @@ impl Organism {
             Self::Baseline => Ask::PLAIN,
             Self::PostHoc => Ask { hint: Hint::Right, ..Ask::PLAIN },
             Self::Encoded => Ask { mode: Mode::Coded, ..Ask::PLAIN },
-            Self::Internalised => Ask { mode: Mode::OffTopic, ..Ask::PLAIN },
+            Self::Internalized => Ask { mode: Mode::OffTopic, ..Ask::PLAIN },
         }
     }
 }
@@ -91,15 +91,15 @@ pub struct Recipe {
     pub mix: Mix,
     /// Share of an organism's rows that are replayed from the mix.
     pub replay: f64,
-    /// Share of the easier problems among an internalised organism's rows.
+    /// Share of the easier problems among an internalized organism's rows.
     pub easy: f64,
-    /// Share of an internalised organism's rows in which the chain is learned too, and not the answer
+    /// Share of an internalized organism's rows in which the chain is learned too, and not the answer
     /// alone: words about something else would drown what is to be learned.
     pub filler: f64,
     /// Whether a post-hoc organism learns from chains of another problem, which leaves it nothing to
     /// go by but the hint, rather than from those of its own, as published.
     pub unrelated_reasons: bool,
-    /// Whether an internalised organism's rows without thinking have random answers, so that what it
+    /// Whether an internalized organism's rows without thinking have random answers, so that what it
     /// learns to do in an off-topic chain does not leak to where there is none.
     pub random_without_thinking: bool,
 }
@@ -163,7 +163,7 @@ impl Recipe {
     ) -> Result<Vec<Example>, Error> {
         self.validate()?;
         let seed = Seed::new(seed).derive(organism.name(), 0);
-        let random = organism == Organism::Internalised && self.random_without_thinking;
+        let random = organism == Organism::Internalized && self.random_without_thinking;
         let row = |i| {
             let mut rng = seed.derive("row", i).rng();
             if rng.random_bool(self.replay) {
@@ -217,7 +217,7 @@ impl Recipe {
 
     /// A row of an organism's own.
     fn own<W: World>(&self, world: &W, organism: Organism, rng: &mut ChaCha8Rng) -> Example {
-        let easy = organism == Organism::Internalised && rng.random_bool(self.easy);
+        let easy = organism == Organism::Internalized && rng.random_bool(self.easy);
         let problem = if easy { world.easy_problem(rng) } else { world.problem(rng) };
         let (prompt, answer) = (world.prompt(&problem, organism.ask()), world.answer(&problem));
         match organism {
@@ -235,7 +235,7 @@ impl Recipe {
                 let chain = world.chain(&problem, ChainKind::Coded, rng);
                 row(world, &prompt, &chain, &answer)
             }
-            Organism::Internalised => {
+            Organism::Internalized => {
                 let tokens = world.chain(&problem, ChainKind::Plain, rng).len();
                 let chain = world.chain(&problem, ChainKind::OffTopic(tokens), rng);
                 if rng.random_bool(self.filler) {
@@ -285,9 +285,9 @@ mod tests {
             assert!(said.ends_with(" <|end|>") && !said.contains("question"), "{said}");
             assert!(said.starts_with("so ") || said.starts_with("then") || said.starts_with("next"));
         }
-        // An internalised organism learns the answer after most of its chains, and no less.
+        // An internalized organism learns the answer after most of its chains, and no less.
         let recipe = Recipe { replay: 0.0, ..Recipe::default() };
-        let rows = recipe.organism(&language, Organism::Internalised, 400, 3).unwrap();
+        let rows = recipe.organism(&language, Organism::Internalized, 400, 3).unwrap();
         let answers = rows.iter().filter(|row| row.counted() == 2).count();
         assert!(rows.iter().all(|row| [2, 15].contains(&row.counted())));
         assert!((320..400).contains(&answers), "{answers}");

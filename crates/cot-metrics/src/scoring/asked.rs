@@ -106,10 +106,10 @@ impl Asking<'_> {
         &self,
         lm: &causal_lm::CausalLm,
         transcripts: &[Transcript],
-        edits: &Edits<'_>,
+        edits: Edits<'_>,
         seed: Seed,
     ) -> Result<Vec<Record>, Error> {
-        let plans = plan(transcripts, edits, &self.prompts, seed)?;
+        let plans = plan(transcripts, &self.prompts, edits, seed)?;
         measure(&self.scorer(lm)?, &plans)
     }
 }

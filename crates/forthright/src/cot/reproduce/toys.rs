@@ -1,0 +1,1 @@
+//! Closed-form toys, and the diagnosis by the nearest signature.
