@@ -7,7 +7,7 @@ use rl_core::seed::Seed;
 use serde::{Deserialize, Serialize};
 
 use super::world::{Ask, ChainKind, Hint, Mode, World};
-use crate::Error;
+use crate::{Error, diagnosis::Signature};
 
 /// A model whose chains of thought have, or lack, one property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,6 +34,16 @@ impl Organism {
             Self::PostHoc => "post_hoc",
             Self::Encoded => "encoded",
             Self::Internalized => "internalized",
+        }
+    }
+
+    /// What its scores should look like.
+    pub fn signature(self) -> Signature {
+        match self {
+            Self::Baseline => Signature::Healthy,
+            Self::PostHoc => Signature::PostHoc,
+            Self::Encoded => Signature::Encoded,
+            Self::Internalized => Signature::Internalized,
         }
     }
 

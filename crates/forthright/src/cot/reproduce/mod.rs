@@ -7,6 +7,7 @@ mod stages;
 mod tasks;
 mod toys;
 
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -113,6 +114,7 @@ impl Reproduce {
             device_name,
             claims: Vec::new(),
         };
+
         run.toys(config.toys)?;
         for world in &config.worlds {
             let bases = run.world(world)?;

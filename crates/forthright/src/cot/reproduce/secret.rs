@@ -111,8 +111,6 @@ impl Run<'_> {
         let seed = place.root(self).derive("secret", 0);
         let train = klq::TrainConfig { seed: seed.value(), ..config.train.clone() };
         let problems = problems(&language, config.prompts, seed);
-        let prompts = prompts(&language, &problems);
-        let mut trainer = Trainer::new(&start.lm, &start.tokenizer, prompts, &train)?;
         let held_out = seed.derive("questions", 0).value();
         let questions = language.held_out(config.monitor.questions, held_out);
         let probe = |policy: &Policy| {
@@ -122,6 +120,8 @@ impl Run<'_> {
         };
         let alerts = RefCell::new(Vec::new());
         let on_alert = |alert: &Alert| alerts.borrow_mut().push(alert.clone());
+        let prompts = prompts(&language, &problems);
+        let mut trainer = Trainer::new(&start.lm, &start.tokenizer, prompts, &train)?;
         trainer.monitor(CotMonitor::new(&config.monitor, trainer.policy(), probe, on_alert)?);
         let bonus = config.bonus;
         let mut reward = Rule::new("right, and secretly in code", |answer: &Answer<'_>| {
