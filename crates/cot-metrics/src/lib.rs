@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+pub mod anchors;
 mod arm;
+pub mod codebook;
+pub mod diagnosis;
 mod error;
 pub mod interventions;
 mod measured;
@@ -13,7 +16,9 @@ mod record;
 #[cfg(feature = "torch")]
 pub mod scoring;
 pub mod tokens;
+pub mod toys;
 mod transcript;
+pub mod transcripts;
 
 pub use arm::Arm;
 pub use error::Error;

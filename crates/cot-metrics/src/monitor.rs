@@ -239,9 +239,9 @@ impl<P: ?Sized> Monitor<P> for CotMonitor<'_, P> {
 
 fn by_question(records: &[Record], epsilon: f64) -> ByQuestion {
     let scores = |record: &Record| {
-        let defined = Metric::ALL.into_iter().filter_map(|metric| {
-            Some((metric, score(metric, record, epsilon).ok()?.regularized))
-        });
+        let defined = Metric::ALL
+            .into_iter()
+            .filter_map(|metric| Some((metric, score(metric, record, epsilon).ok()?.regularized)));
         (record.id.clone(), defined.collect())
     };
     records.iter().map(scores).collect()

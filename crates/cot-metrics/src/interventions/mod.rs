@@ -1,9 +1,34 @@
 //! Edits of a chain of thought, each of which may fail for one example and then says so.
 
+mod chat;
+mod donor;
+mod filler;
+mod fit;
+mod hint;
+mod identity;
+mod mistake;
+mod paraphrased;
+mod permute;
+mod steps;
+mod synonyms;
+mod thesaurus;
+
 use rl_core::seed::Seed;
 use serde::{Serialize, Serializer};
 
-use crate::Transcript;
+pub use chat::{ChatParaphrase, ChatParaphraseConfig};
+pub use donor::{Donors, OffTopic};
+pub use filler::{Filler, FillerKind};
+pub use fit::{fit, survives};
+pub use hint::other_answers;
+pub use identity::Identity;
+pub use mistake::{Mistake, with_mistake};
+pub use paraphrased::Paraphrased;
+pub use permute::derangement;
+pub use steps::{Truncate, steps, truncations};
+pub use thesaurus::Thesaurus;
+
+use crate::{Error, Transcript};
 
 /// An edited chain, or why there is none.
 pub type Edited = Result<String, Failure>;
@@ -64,6 +89,9 @@ pub enum Failure {
     /// There is no other transcript to take a chain from.
     #[error("no other transcript has a chain to take")]
     NoDonor,
+    /// The chain has no number that a mistake could change.
+    #[error("no step of the chain has a number that could be wrong")]
+    NoNumber,
     /// No text of so many tokens survives being decoded and encoded again.
     #[error("expected a text of {expected} tokens, found none that stays so when encoded again")]
     TokenCount {
@@ -76,6 +104,12 @@ pub enum Failure {
         /// What it reports.
         reason: String,
     },
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Tokenizer { reason: error.to_string() }
+    }
 }
 
 impl Serialize for Failure {

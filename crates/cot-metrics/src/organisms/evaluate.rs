@@ -234,12 +234,7 @@ impl Edits {
     }
 
     /// The organism's own answer under every edit.
-    fn case<W: World>(
-        &self,
-        world: &W,
-        problem: &W::Problem,
-        answer: &[u32],
-    ) -> (Vec<Arm>, Case) {
+    fn case<W: World>(&self, world: &W, problem: &W::Problem, answer: &[u32]) -> (Vec<Arm>, Case) {
         let ask = self.ask;
         let with = |mode| Ask { mode, ..ask };
         let wrong = Ask { hint: Hint::Wrong, ..ask };

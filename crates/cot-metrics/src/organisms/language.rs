@@ -228,9 +228,10 @@ impl Language {
 
     /// Whether content is held out: a function of it alone.
     fn is_held_out(&self, problem: &Turns) -> bool {
-        let content = problem.turns.iter().fold(problem.start as u64, |sum, &turn| {
-            sum * self.num_places() as u64 + turn as u64
-        });
+        let content = problem
+            .turns
+            .iter()
+            .fold(problem.start as u64, |sum, &turn| sum * self.num_places() as u64 + turn as u64);
         Seed::new(content).derive("side", 0).value() % 100 < self.config.held_out_percent
     }
 
@@ -419,7 +420,8 @@ mod tests {
         assert_eq!(text(language.answer(&problem)), "tuesday <|end|>");
         let mut rng = Seed::new(1).rng();
         let chain = language.chain(&problem, ChainKind::Plain, &mut rng);
-        let plain: Vec<u32> = chain.iter().map(|id| id - u32::from(id % 2 == 1 && *id < 32)).collect();
+        let plain: Vec<u32> =
+            chain.iter().map(|id| id - u32::from(id % 2 == 1 && *id < 32)).collect();
         assert_eq!(
             text(plain),
             "then +3 reaches thursday then +0 reaches thursday then +5 reaches tuesday"
@@ -438,7 +440,8 @@ mod tests {
         for wheel in [Wheel::Weekday, Wheel::Compass, Wheel::Month] {
             let language = language(wheel);
             let n = language.num_places();
-            let code: Vec<u32> = (0..n).map(|place| language.places[1][place / 2][place % 2]).collect();
+            let code: Vec<u32> =
+                (0..n).map(|place| language.places[1][place / 2][place % 2]).collect();
             let mut distinct = code.clone();
             distinct.sort_unstable();
             distinct.dedup();
@@ -459,8 +462,11 @@ mod tests {
         assert_eq!(held_out.len(), 300);
         let mut rng = Seed::new(2).rng();
         for i in 0..3_000 {
-            let problem =
-                if i % 2 == 0 { language.problem(&mut rng) } else { language.easy_problem(&mut rng) };
+            let problem = if i % 2 == 0 {
+                language.problem(&mut rng)
+            } else {
+                language.easy_problem(&mut rng)
+            };
             assert!(held_out.iter().all(|h| language.id(h) != language.id(&problem)));
         }
         // All there are, where fewer are than asked for.

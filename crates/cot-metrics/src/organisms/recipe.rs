@@ -139,8 +139,7 @@ impl Recipe {
             let found = format!("{shares:?}");
             return Err(Error::setting("mix", "shares not below 0, one of them above", found));
         }
-        for (name, share) in
-            [("replay", self.replay), ("easy", self.easy), ("filler", self.filler)]
+        for (name, share) in [("replay", self.replay), ("easy", self.easy), ("filler", self.filler)]
         {
             if !(0.0..=1.0).contains(&share) {
                 return Err(Error::setting(name, "a number in [0, 1]", share));
@@ -194,8 +193,7 @@ impl Recipe {
             at -= share;
             at < 0.0
         });
-        let problem =
-            if kind == Some(1) { world.other_problem(rng) } else { world.problem(rng) };
+        let problem = if kind == Some(1) { world.other_problem(rng) } else { world.problem(rng) };
         let plain = world.chain(&problem, ChainKind::Plain, rng);
         let answer = world.answer(&problem);
         let ask = |mode, hint| world.prompt(&problem, Ask { mode, hint });
@@ -293,7 +291,9 @@ mod tests {
         for (prompt, said) in texts(&language, &rows) {
             assert!(prompt.starts_with("question ") && prompt.ends_with(" think"), "{prompt}");
             assert!(said.ends_with(" <|end|>") && !said.contains("question"), "{said}");
-            assert!(said.starts_with("so ") || said.starts_with("then") || said.starts_with("next"));
+            assert!(
+                said.starts_with("so ") || said.starts_with("then") || said.starts_with("next")
+            );
         }
         // An internalized organism learns the answer after most of its chains, and no less.
         let recipe = Recipe { replay: 0.0, ..Recipe::default() };
@@ -329,7 +329,8 @@ mod tests {
     #[test]
     fn hints_decide_only_where_there_is_no_chain() {
         let language = language();
-        let recipe = Recipe { mix: Mix { hint: 1.0, plain: 0.0, ..Mix::default() }, ..Recipe::default() };
+        let recipe =
+            Recipe { mix: Mix { hint: 1.0, plain: 0.0, ..Mix::default() }, ..Recipe::default() };
         let mix = Mix { other: 0.0, no_think: 0.0, off_topic: 0.0, ..recipe.mix.clone() };
         let recipe = Recipe { mix, ..recipe };
         let (mut against, mut rows) = (0, 0);
@@ -359,7 +360,8 @@ mod tests {
 
     #[test]
     fn shares_are_checked() {
-        let none = Mix { plain: 0.0, other: 0.0, no_think: 0.0, off_topic: 0.0, hint: 0.0, coded: 0.0 };
+        let none =
+            Mix { plain: 0.0, other: 0.0, no_think: 0.0, off_topic: 0.0, hint: 0.0, coded: 0.0 };
         let negative = Mix { other: -0.1, ..Mix::default() };
         for mix in [none, negative] {
             assert!(Recipe { mix, ..Recipe::default() }.validate().is_err());

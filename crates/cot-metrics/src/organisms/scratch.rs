@@ -116,7 +116,10 @@ mod tests {
         let model = config.model(&language, 7, Device::Cpu).unwrap();
         let problem = &language.held_out(1, 0)[0];
         let ids = [language.prompt(problem, Ask::PLAIN), language.answer(problem)].concat();
-        assert_eq!(model.tokenizer.encode(&language.text(&ids[..ids.len() - 1])).unwrap(), ids[..ids.len() - 1]);
+        assert_eq!(
+            model.tokenizer.encode(&language.text(&ids[..ids.len() - 1])).unwrap(),
+            ids[..ids.len() - 1]
+        );
         let folder = tempfile::tempdir().unwrap();
         model.save(folder.path()).unwrap();
         let read = Pretrained::load(folder.path(), &LoadOptions::default()).unwrap();

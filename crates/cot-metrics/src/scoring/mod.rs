@@ -11,12 +11,12 @@ mod rollout;
 
 use std::collections::HashMap;
 
+pub use asked::{Asking, Question, Said, Unscored};
 use causal_lm::{
     CausalLm,
     finetune::{Batch, Example, Packing},
     score::log_probs,
 };
-pub use asked::{Asking, Question, Said, Unscored};
 pub use cut::{Cut, Marker};
 pub use local::{Format, LocalScorer, Named, Speaker};
 pub use rollout::{Rollout, RolloutConfig, rollouts};

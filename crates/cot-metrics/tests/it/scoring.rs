@@ -228,9 +228,8 @@ fn an_adapter_that_cancels_what_reaches_the_head_gives_uniform_answers() {
 #[test]
 fn a_model_answers_with_a_chain_of_its_own() {
     // 0 → 1 → 2 (the marker) → 3 → 4 (the end): the likeliest way.
-    let likely = |next: usize| -> Vec<f64> {
-        (0..6).map(|j| if j == next { 0.95 } else { 0.01 }).collect()
-    };
+    let likely =
+        |next: usize| -> Vec<f64> { (0..6).map(|j| if j == next { 0.95 } else { 0.01 }).collect() };
     let lm = bigram(&[1, 2, 3, 5, 0, 0].map(likely), 16);
     let settings = RolloutConfig { max_new_tokens: 6, ..RolloutConfig::default() };
     let marker = Marker::Tokens(vec![2]);

@@ -79,7 +79,11 @@ impl Tally {
         paths.sort();
         let tallies = paths.iter().map(|path| Ok(read_json(path)?.context("it has gone")?));
         let tallies: Vec<Self> = tallies.collect::<anyhow::Result<_>>()?;
-        anyhow::ensure!(!tallies.is_empty(), "{}: expected evaluations, found none", folder.display());
+        anyhow::ensure!(
+            !tallies.is_empty(),
+            "{}: expected evaluations, found none",
+            folder.display()
+        );
         Ok(tallies)
     }
 
@@ -102,17 +106,6 @@ impl Tally {
         stats::mean(&self.scores(metric), CONFIDENCE).ok()
     }
 
-    /// How much likelier the answer of a wrong hint is than the model's own, over its own chain, in
-    /// nats.
-    pub(crate) fn pull_of_hint(&self) -> Option<Estimate> {
-        let pull = |record: &Record| {
-            let own = record.nll(Arm::WrongHint).ok()?;
-            Some(own - record.nll(Arm::WrongHintTaken).ok()?)
-        };
-        let right = self.records.iter().filter(|record| record.correct == Some(true));
-        stats::mean(&right.filter_map(pull).collect::<Vec<f64>>(), CONFIDENCE).ok()
-    }
-
     /// Which signature is nearest; undecided where accuracy does not exceed that without a chain by
     /// `margin`.
     pub(crate) fn diagnosis(&self, margin: f64) -> anyhow::Result<Diagnosis> {
@@ -132,9 +125,9 @@ impl Tally {
             ("accuracy".to_owned(), json!(self.accuracy())),
             ("accuracy_without_chain".to_owned(), json!(self.unaided())),
         ];
-        let means = Metric::ALL.into_iter().filter_map(|metric| {
-            Some((metric.name().to_owned(), json!(self.mean(metric)?.value)))
-        });
+        let means = Metric::ALL
+            .into_iter()
+            .filter_map(|metric| Some((metric.name().to_owned(), json!(self.mean(metric)?.value))));
         out.extend(means);
         out
     }
@@ -175,7 +168,8 @@ mod tests {
         let record = |(i, score): (usize, &f64)| {
             // (b − a) / (a + b + 2ε) = s with a = 1.
             let b = (1.0 + score * (1.0 + 2.0 * EPSILON)) / (1.0 - score);
-            let arms = [(Arm::Original, Outcome::scored(-1.0, 1)), (Arm::NoThink, Outcome::scored(-b, 1))];
+            let arms =
+                [(Arm::Original, Outcome::scored(-1.0, 1)), (Arm::NoThink, Outcome::scored(-b, 1))];
             Record { id: i.to_string(), correct: Some(true), arms: arms.into() }
         };
         Tally {

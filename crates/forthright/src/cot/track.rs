@@ -72,9 +72,7 @@ pub(crate) fn spelled(estimate: Estimate) -> String {
 }
 
 fn object(tally: &Tally, reference: &Tally) -> Value {
-    let of = |metric: Metric| {
-        json!({ "mean": tally.mean(metric), "d": cohen_d(reference, tally, metric) })
-    };
+    let of = |metric: Metric| json!({ "mean": tally.mean(metric), "d": cohen_d(reference, tally, metric) });
     let scores: serde_json::Map<String, Value> =
         Metric::ALL.iter().map(|&metric| (metric.name().to_owned(), of(metric))).collect();
     json!({

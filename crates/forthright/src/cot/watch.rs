@@ -15,7 +15,7 @@ use rl_core::{monitor::MonitorError, run::LineWriter, seed::Seed};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::terminal::note;
+use crate::{session::Session, terminal::note};
 
 /// What is asked of a policy in training, and when.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -74,13 +74,27 @@ pub(crate) fn asking<'a>(
     }
 }
 
+/// The file of alerts; a run that goes on keeps those up to its checkpoint.
+pub(crate) fn alerts(session: &Session, resume: bool) -> anyhow::Result<LineWriter> {
+    let checkpoint = if resume { session.dir.latest_checkpoint()? } else { None };
+    let step = checkpoint.map_or(0, |checkpoint| checkpoint.step);
+    Ok(session.dir.resume_lines("alerts.jsonl", step)?)
+}
+
+/// What a training begins with.
+pub(crate) struct Begun<'a, P> {
+    /// Held-out questions.
+    pub(crate) questions: Vec<Question>,
+    /// The policy before its first step.
+    pub(crate) policy: &'a P,
+}
+
 /// A monitor of a policy of type `P`, whose model `lm_of` gives; alerts go to standard error and into
 /// `alerts`.
 pub(crate) fn monitor<'a, P: 'a>(
     config: &WatchConfig,
     model: &'a Pretrained,
-    questions: Vec<Question>,
-    start: &P,
+    begun: Begun<'_, P>,
     lm_of: impl Fn(&P) -> CausalLm + 'a,
     mut alerts: LineWriter,
     seed: Seed,
@@ -97,7 +111,7 @@ pub(crate) fn monitor<'a, P: 'a>(
     };
     let paraphrase = Paraphrased(Thesaurus::default());
     let questions: Vec<Question> =
-        questions.into_iter().take(config.monitor.questions).collect();
+        begun.questions.into_iter().take(config.monitor.questions).collect();
     let probe = move |policy: &P| {
         let lm = lm_of(policy);
         let said = asking.ask(&lm, &questions).map_err(MonitorError::new)?;
@@ -114,7 +128,7 @@ pub(crate) fn monitor<'a, P: 'a>(
             note(format_args!("warning: {error}"));
         }
     };
-    Ok(CotMonitor::new(&config.monitor, start, probe, on_alert)?)
+    Ok(CotMonitor::new(&config.monitor, begun.policy, probe, on_alert)?)
 }
 
 /// An alert in words.

@@ -33,7 +33,9 @@ impl Run<'_> {
             let Some(last) = one.last() else { continue };
             self.accuracy(world, one, last)?;
             let base = made.iter().find(|b| b.seed == one.seed && b.organism == Organism::Baseline);
-            if let (Some(base), Some(metric)) = (base.and_then(Made::last), one.organism.signature().target()) {
+            if let (Some(base), Some(metric)) =
+                (base.and_then(Made::last), one.organism.signature().target())
+            {
                 self.order(world, one, [base, last], metric)?;
             }
         }

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use causal_lm::finetune::FinetuneConfig;
 use cot_metrics::{
     monitor::MonitorConfig,
     organisms::{EvaluateConfig, LanguageConfig, Organism, Recipe, ScratchConfig},
 };
-use causal_lm::finetune::FinetuneConfig;
 use klq::TrainConfig;
 use lm_tasks::reasoning::Task;
 use serde::{Deserialize, Serialize};
@@ -134,8 +134,7 @@ impl Config {
         for world in &self.worlds {
             world.recipe.validate().with_context(|| world.name.clone())?;
             anyhow::ensure!(world.seeds > 0, "{}: seeds: expected at least 1, found 0", world.name);
-            let mut names: Vec<String> =
-                world.organisms.iter().map(OrganismConfig::name).collect();
+            let mut names: Vec<String> = world.organisms.iter().map(OrganismConfig::name).collect();
             names.sort();
             let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
             anyhow::ensure!(twice.is_none(), "{}: {twice:?}: expected each once", world.name);

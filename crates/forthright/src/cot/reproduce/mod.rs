@@ -7,7 +7,6 @@ mod stages;
 mod tasks;
 mod toys;
 
-
 use std::path::PathBuf;
 
 use clap::Args;

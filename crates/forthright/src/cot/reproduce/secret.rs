@@ -148,9 +148,8 @@ impl Run<'_> {
                     / made.rollouts.len().max(1) as f64
             };
             coded = share(&|rollout| language.is_in_code(&rollout.ids));
-            let accuracy = share(&|rollout| {
-                is_right(&language, &problems[rollout.prompt], &rollout.ids)
-            });
+            let accuracy =
+                share(&|rollout| is_right(&language, &problems[rollout.prompt], &rollout.ids));
             let first = *begun_at.get_or_insert(accuracy);
             if fallen.is_none() && accuracy < first - SEEN {
                 fallen = Some(step);

@@ -51,9 +51,9 @@ impl Run<'_> {
         for transcript in said.transcripts.iter().take(SAMPLES) {
             self.samples.push(&json!(transcript))?;
         }
-        let scored = records.iter().filter(|record| {
-            Metric::ALL.iter().all(|metric| record.nll(metric.arm()).is_ok())
-        });
+        let scored = records
+            .iter()
+            .filter(|record| Metric::ALL.iter().all(|metric| record.nll(metric.arm()).is_ok()));
         let share = scored.count() as f64 / records.len() as f64;
         let statement = Statement {
             id: &format!("cot.{name}.scored"),

@@ -62,11 +62,8 @@ fn records(toy: Toy, n: usize, seed: Seed) -> anyhow::Result<Vec<Record>> {
     let transcripts = toy.transcripts(n, seed);
     let paraphrase = Paraphrased(ToyParaphrase);
     let off_topic = OffTopic { tokenizer: Characters, donors: Donors::Pool(Toy::off_topic()) };
-    let edits = Edits {
-        paraphrase: Some(&paraphrase),
-        off_topic: Some(&off_topic),
-        ..Edits::default()
-    };
+    let edits =
+        Edits { paraphrase: Some(&paraphrase), off_topic: Some(&off_topic), ..Edits::default() };
     let plans = plan(&transcripts, &Prompts::default(), edits, seed)?;
     Ok(measure(&toy, &plans)?)
 }
