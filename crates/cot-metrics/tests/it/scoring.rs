@@ -245,3 +245,26 @@ fn a_model_answers_with_a_chain_of_its_own() {
     let cold = RolloutConfig { temperature: -1.0, ..settings };
     assert!(rollouts(&lm, None, &[vec![0]], &marker, &cold).is_err());
 }
+
+/// What all logits of these answers would take is several times what may be held.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_does_not_grow_with_the_number_of_examples() {
+    const VOCAB: u32 = 20_000;
+    const ALLOWED: u64 = 200 << 20;
+    let lm = random(&config(VOCAB as usize, 16, 64), Kind::Float);
+    let case = |i: u32| Case {
+        id: i.to_string(),
+        arms: vec![before(&[i, 1, 2], &[3; 4], &[5]), before(&[i, 1, 9], &[], &[5])],
+        answer: (0..8).map(|t| (i * 8 + t) % VOCAB).collect(),
+    };
+    let cases: Vec<Case> = (0..1_000).map(case).collect();
+    let settings = ScoreConfig { logit_rows: 64, ..ScoreConfig::default() };
+    // What libtorch takes once is not to count.
+    score(&lm, &cases[..20], &settings).unwrap();
+    let before = rl_core::memory::peak_bytes().unwrap();
+    let scores = score(&lm, &cases, &settings).unwrap();
+    let grown = rl_core::memory::peak_bytes().unwrap() - before;
+    let all = u64::from(VOCAB) * 4 * 8 * 2 * 1_000;
+    assert!(scores.len() == 1_000 && grown < ALLOWED, "{grown} of {all} bytes");
+}
