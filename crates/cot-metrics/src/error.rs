@@ -101,6 +101,33 @@ pub enum Error {
     /// A statistic that could not be computed.
     #[error(transparent)]
     Stats(#[from] rl_core::stats::Error),
+    /// Tokens that cannot be scored.
+    #[cfg(feature = "torch")]
+    #[error("{what}: expected {expected}, found {found}")]
+    Span {
+        /// The example and its part.
+        what: String,
+        /// What could be scored.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// The model refused.
+    #[cfg(feature = "torch")]
+    #[error(transparent)]
+    Lm(#[from] causal_lm::Error),
+}
+
+#[cfg(feature = "torch")]
+impl Error {
+    /// An [`Error::Setting`].
+    pub(crate) fn setting(
+        name: &'static str,
+        expected: impl Into<String>,
+        found: impl ToString,
+    ) -> Self {
+        Self::Setting { name, expected: expected.into(), found: found.to_string() }
+    }
 }
 
 /// An [`Error::Setting`] unless `ok`.

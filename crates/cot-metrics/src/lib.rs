@@ -8,8 +8,13 @@ mod error;
 pub mod interventions;
 mod measured;
 pub mod metrics;
+pub mod monitor;
+#[cfg(feature = "torch")]
+pub mod organisms;
 mod plan;
 mod record;
+#[cfg(feature = "torch")]
+pub mod scoring;
 pub mod tokens;
 pub mod toys;
 mod transcript;

@@ -3,6 +3,8 @@
 
 #[cfg(feature = "lm")]
 mod bench;
+#[cfg(feature = "cot")]
+mod cot;
 #[cfg(feature = "early-exit")]
 mod early_exit;
 #[cfg(feature = "lm")]
@@ -13,7 +15,7 @@ mod klq;
 mod lm;
 #[cfg(feature = "lm")]
 mod progress;
-#[cfg(any(feature = "klq", feature = "early-exit"))]
+#[cfg(feature = "cot")]
 mod scale;
 #[cfg(feature = "lm")]
 mod session;
@@ -49,6 +51,9 @@ enum System {
     /// Exits of the forward pass: calibrate, train, measure how deep tokens go
     #[cfg(feature = "early-exit")]
     EarlyExit(Box<early_exit::EarlyExit>),
+    /// Chains of thought: score them, make model organisms, watch them in training
+    #[cfg(feature = "cot")]
+    Cot(Box<cot::Cot>),
     /// summary.json and report.html of a folder of runs
     Report {
         /// The folder that holds the runs' folders
@@ -66,6 +71,8 @@ fn main() -> ExitCode {
         System::Klq(command) => command.run(),
         #[cfg(feature = "early-exit")]
         System::EarlyExit(command) => command.run(),
+        #[cfg(feature = "cot")]
+        System::Cot(command) => command.run(),
         System::Report { folder } => report(&folder),
     };
     match result {

@@ -1,4 +1,4 @@
-//! Everything that needs no model.
+//! Metrics, edits and readers without a model; scores, organisms and the monitor with one.
 
 mod algebra;
 mod codebook;
@@ -6,5 +6,11 @@ mod common;
 mod defects;
 mod diagnosis;
 mod interventions;
+#[cfg(feature = "torch")]
+mod models;
+#[cfg(feature = "torch")]
+mod organisms;
+#[cfg(feature = "torch")]
+mod scoring;
 mod toys;
 mod transcripts;
