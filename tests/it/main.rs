@@ -3,6 +3,7 @@
 
 mod agents;
 mod bad_input;
+mod cot;
 mod crash;
 mod disk;
 mod early_exit;
