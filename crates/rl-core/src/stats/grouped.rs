@@ -21,7 +21,7 @@ use super::{
 /// `n` of the result counts the items of all groups.
 ///
 /// # Shapes
-/// - `groups`: `[groups][n_g]`, each n_g at least 2
+/// - `groups`: `[groups][values]`, each group at least 2 long
 /// - argument of `statistic`: the same
 ///
 /// # Errors
