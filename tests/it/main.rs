@@ -1,6 +1,7 @@
 //! The command as a user meets it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod agents;
 mod bad_input;
 mod crash;
 mod disk;

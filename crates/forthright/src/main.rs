@@ -1,23 +1,25 @@
 #![doc = include_str!("../README.md")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its user")]
 
-#[cfg(feature = "lm")]
+#[cfg(feature = "agents")]
+mod agents;
+#[cfg(any(feature = "lm", feature = "agents"))]
 mod bench;
 #[cfg(feature = "early-exit")]
 mod early_exit;
-#[cfg(feature = "lm")]
+#[cfg(feature = "runs")]
 mod interrupt;
 #[cfg(feature = "klq")]
 mod klq;
 #[cfg(feature = "lm")]
 mod lm;
-#[cfg(feature = "lm")]
+#[cfg(feature = "runs")]
 mod progress;
 #[cfg(any(feature = "klq", feature = "early-exit"))]
 mod scale;
-#[cfg(feature = "lm")]
+#[cfg(feature = "runs")]
 mod session;
-#[cfg(feature = "lm")]
+#[cfg(feature = "runs")]
 mod settings;
 mod terminal;
 #[cfg(feature = "lm")]
@@ -49,6 +51,9 @@ enum System {
     /// Exits of the forward pass: calibrate, train, measure how deep tokens go
     #[cfg(feature = "early-exit")]
     EarlyExit(Box<early_exit::EarlyExit>),
+    /// Evaluations of agents: run scenarios, go on with runs, judge again, replay, look at them
+    #[cfg(feature = "agents")]
+    Agents(Box<agents::Agents>),
     /// summary.json and report.html of a folder of runs
     Report {
         /// The folder that holds the runs' folders
@@ -66,6 +71,8 @@ fn main() -> ExitCode {
         System::Klq(command) => command.run(),
         #[cfg(feature = "early-exit")]
         System::EarlyExit(command) => command.run(),
+        #[cfg(feature = "agents")]
+        System::Agents(command) => command.run(),
         System::Report { folder } => report(&folder),
     };
     match result {

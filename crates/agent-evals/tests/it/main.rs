@@ -2,8 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod agent;
+mod arms;
 mod common;
+mod faults;
 mod inspect;
 mod journal;
+mod kill;
 mod properties;
 mod sandbox;
+mod scale;
+#[allow(dead_code, reason = "what chat-model's own tests need besides")]
+#[path = "../../../chat-model/tests/it/server.rs"]
+mod server;
+mod view;

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OpenMp {
     /// The runtime's own: spinning for as long as it likes.
+    #[cfg_attr(not(feature = "lm"), expect(dead_code, reason = "of models that run here"))]
     Default,
     /// What the command chooses for itself.
     Chosen,
