@@ -114,13 +114,13 @@ impl FileScenario {
     /// Reads a scenario from JSON text; `file` is what messages call it.
     ///
     /// # Errors
-    /// [`Error::Log`] with line and field of what is wrong; as [`validate`](Self::validate).
+    /// [`Error::File`] with the line that is wrong; as [`validate`](Self::validate).
     pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
-        let scenario: Self = serde_json::from_str(text).map_err(|error| Error::Log {
-            file: file.to_owned(),
-            field: format!("line {}, column {}", error.line(), error.column()),
-            expected: "a scenario".to_owned(),
-            found: error.to_string(),
+        let scenario: Self = serde_json::from_str(text).map_err(|error| Error::File {
+            path: file.into(),
+            line: Some(error.line() as u64),
+            field: String::new(),
+            reason: error.to_string(),
         })?;
         scenario.validate()?;
         Ok(scenario)
@@ -268,10 +268,7 @@ mod tests {
             r#"{"name":"k","samples":[{"id":"a"}],"scorers":[{"name":"r","rule":"says_target"}]}"#;
         FileScenario::parse("s.json", whole).unwrap();
         for (text, says) in [
-            (
-                "{\n\"nam\": \"k\"}".to_owned(),
-                "s.json: line 2, column 5: expected a scenario, found unknown field `nam`",
-            ),
+            ("{\n\"nam\": \"k\"}".to_owned(), "s.json: line 2: unknown field `nam`"),
             (whole.replace(r#"[{"id":"a"}]"#, "[]"), "samples: expected at least one, found none"),
             (
                 whole.replace(r#"[{"id":"a"}]"#, r#"[{"id":7}]"#),

@@ -139,7 +139,7 @@
     line.textContent = "";
     for (const column of columns) {
       const button = make("button", column.scorer || column.number ? "cell number" : "cell", put(make("span"), column.title));
-      if (column.id === "sample") button.classList.add("wide");
+      if (["sample", "scenario"].includes(column.id)) button.classList.add("wide");
       if (state.sort === column.id) {
         button.append(state.down ? " ▾" : " ▴");
         button.setAttribute("aria-sort", state.down ? "descending" : "ascending");
@@ -172,13 +172,14 @@
       for (const column of columns) {
         const value = column.of(row);
         const cell = make("span", column.scorer || column.number ? "cell number" : "cell");
-        if (column.id === "sample") cell.classList.add("wide");
+        if (["sample", "scenario"].includes(column.id)) cell.classList.add("wide");
+        if (!column.scorer) cell.classList.add(column.id);
         if (column.scorer) {
           const of = row.scores[column.scorer];
           if (typeof value === "number") {
             cell.append(digits(value));
           } else {
-            cell.append(of ? ("unscored" in of ? "unscored" : "error") : "–");
+            cell.append(of ? ("unscored" in of ? "none" : "error") : "–");
             cell.classList.add("none");
           }
         } else {

@@ -5,10 +5,12 @@ mod agent;
 mod arms;
 mod common;
 mod faults;
+mod hostile;
 mod inspect;
 mod journal;
 mod kill;
 mod properties;
+mod readers;
 mod sandbox;
 mod scale;
 #[allow(dead_code, reason = "what chat-model's own tests need besides")]

@@ -5,14 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use agent_evals::{AgentConfig, CallFormat, Limits, Persona, Plan};
+use agent_evals::{AgentConfig, CallFormat, Limits, Persona, Plan, scenarios::World};
 use anyhow::Context as _;
 use chat_model::StackConfig;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    catalog,
+    catalog::{self, Catalog, Setting},
     model::{AgentChoice, LocalChoice, ModelChoice, answer_tokens, batch},
     script::Script,
 };
@@ -31,15 +31,20 @@ pub(super) struct RunConfig {
     /// Samples of each scenario: its first ones. All if none is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) samples: Option<usize>,
-    /// Names of scenarios, or files that hold one.
+    /// Names of scenarios, or files that hold one; `all` for all that come with the command.
     pub(super) scenarios: Vec<String>,
     /// Names of personas; several at once with `+` between them.
     pub(super) personas: Vec<String>,
+    /// How scenarios are set up.
+    pub(super) setting: Setting,
     /// Limits of every sample, beside those of its scenario.
     pub(super) limits: Limits,
     /// Personas beside those that are there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) own_personas: Vec<Persona>,
+    /// Who talks to the agent in scenarios where somebody does; a script of theirs if none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) counterpart: Option<ModelChoice>,
     /// Who acts.
     pub(super) agents: Vec<AgentChoice>,
 }
@@ -55,8 +60,10 @@ impl Default for RunConfig {
             samples: None,
             scenarios: Vec::new(),
             personas: vec!["none".to_owned()],
+            setting: Setting::default(),
             limits: Limits { turns: Some(200), ..Limits::default() },
             own_personas: Vec::new(),
+            counterpart: None,
             agents: Vec::new(),
         }
     }
@@ -79,11 +86,18 @@ impl RunConfig {
         for agent in &self.agents {
             agent.validate()?;
         }
+        let counterpart = self.counterpart.as_ref().map(|model| model.open("counterpart"));
+        let catalog = Catalog {
+            setting: self.setting,
+            counterpart: counterpart.transpose().context("counterpart")?,
+            samples: self.samples,
+        };
         let scenarios = self
             .scenarios
             .iter()
-            .map(|name| catalog::scenario(name, self.samples))
-            .collect::<anyhow::Result<_>>()?;
+            .map(|name| catalog.find(name))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let scenarios = scenarios.into_iter().flatten().collect();
         let personas = self
             .personas
             .iter()
@@ -104,7 +118,8 @@ pub(super) struct RunFlags {
     /// Settings in TOML; flags go before them
     #[arg(long)]
     config: Option<PathBuf>,
-    /// A scenario by name, as `agents list` shows them, or a file that holds one; again for more
+    /// A scenario by name, as `agents list` shows them, all of them, or a file that holds one; NAME:benign
+    /// for its harmless twin, NAME:commanded where the agent is ordered to do the worst; again for more
     #[arg(long = "scenario", value_name = "NAME|FILE")]
     scenarios: Vec<String>,
     /// A persona by name, A+B for both at once; again for more [default: none]
@@ -131,8 +146,21 @@ pub(super) struct RunFlags {
     /// Seconds of a sample, at most
     #[arg(long, value_name = "SECONDS")]
     wall: Option<f64>,
+    /// Where commands run, in the scenarios that have a shell: one that is only pretended, or a real one
+    /// in a sandbox [default: simulated]
+    #[arg(long, value_enum)]
+    world: Option<Where>,
+    /// Score as the published code does, its defects included
+    #[arg(long)]
+    as_published: bool,
     #[command(flatten)]
     who: Who,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Where {
+    Simulated,
+    Sandboxed,
 }
 
 /// The agent, from flags.
@@ -193,6 +221,12 @@ impl RunFlags {
         config.epochs = self.epochs.unwrap_or(config.epochs);
         config.seed = self.seed.unwrap_or(config.seed);
         config.concurrent = self.concurrent.unwrap_or(config.concurrent);
+        config.setting.world = match self.world {
+            Some(Where::Simulated) => World::Simulated,
+            Some(Where::Sandboxed) => World::Sandboxed,
+            None => config.setting.world,
+        };
+        config.setting.as_published |= self.as_published;
         config.limits.turns = self.turns.or(config.limits.turns);
         config.limits.tokens = self.tokens.or(config.limits.tokens);
         config.limits.wall_s = self.wall.or(config.limits.wall_s);

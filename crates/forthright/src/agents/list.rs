@@ -2,12 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use agent_evals::{Ending, FinishedIter, Index, Verdict, journal::Tail};
+use agent_evals::{
+    Ending, FinishedIter, Index, Verdict,
+    journal::Tail,
+    scenarios::{find, personas},
+};
 use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
-use super::{catalog, journal, script::fits};
+use super::{
+    catalog::{ALL, Catalog},
+    journal,
+    script::fits,
+};
 use crate::terminal::{note, print};
 
 /// Scenarios and personas; or the samples of a run
@@ -59,34 +67,34 @@ impl List {
     }
 
     fn catalog(&self) -> anyhow::Result<()> {
-        let (mut scenarios, mut personas) = (Vec::new(), Vec::new());
-        for entry in catalog::entries() {
-            let scenario = (entry.make)()?;
+        let personas = personas();
+        let mut scenarios = Vec::new();
+        for scenario in Catalog::default().find(ALL)? {
+            let samples = scenario.samples()?.len();
             let scorers: Vec<String> =
                 scenario.scorers().iter().map(|s| s.name().to_owned()).collect();
-            scenarios.push((entry, scenario.samples()?.len(), scorers));
+            let of = find(scenario.name())?;
+            scenarios.push((of, samples, scorers.join(", ")));
         }
-        personas.extend(catalog::personas());
         if self.json {
             let scenarios: Vec<Value> = scenarios
                 .iter()
-                .map(|(entry, samples, scorers)| {
+                .map(|(of, samples, scorers)| {
                     json!({
-                        "name": entry.name, "about": entry.about, "samples": samples,
-                        "scorers": scorers,
+                        "name": of.name, "title": of.title, "intent": of.intent,
+                        "incentive": of.incentive, "samples": samples, "scorers": scorers,
                     })
                 })
                 .collect();
             return print(json!({ "version": 1, "scenarios": scenarios, "personas": personas }));
         }
-        let mut table = plain(["scenario", "samples", "scorers", "about"]);
-        for (entry, samples, scorers) in &scenarios {
-            let row = [entry.name, &samples.to_string(), &scorers.join(", "), entry.about];
-            table.add_row(row);
+        let mut table = plain(["scenario", "samples", "scorers", "what its deployer wants"]);
+        for (of, samples, scorers) in &scenarios {
+            table.add_row([of.name.as_str(), &samples.to_string(), scorers, &of.intent]);
         }
         print(table)?;
         let mut table = plain(["persona", "text before the system prompt"]);
-        for persona in &personas {
+        for persona in personas {
             table.add_row([persona.name.as_str(), first_words(&persona.text).as_str()]);
         }
         print(table)

@@ -14,7 +14,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
-    catalog,
+    catalog::Catalog,
     config::RunConfig,
     results::{Results, table},
     run::JOURNAL,
@@ -34,6 +34,9 @@ pub(crate) struct Rescore {
     /// more
     #[arg(long = "scenario", value_name = "FILE")]
     scenarios: Vec<PathBuf>,
+    /// Score as the published code does, its defects included
+    #[arg(long)]
+    as_published: bool,
     /// Where to write every sample's new and old scores, as JSON Lines
     #[arg(long)]
     out: Option<PathBuf>,
@@ -45,11 +48,15 @@ pub(crate) struct Rescore {
 impl Rescore {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let config = RunConfig::of_run(&self.folder)?;
+        let mut setting = config.setting;
+        setting.as_published |= self.as_published;
+        let catalog = Catalog { setting, ..Catalog::default() };
         let mut scenarios: BTreeMap<String, Arc<dyn Scenario>> = BTreeMap::new();
         let others = self.scenarios.iter().map(|path| path.display().to_string());
         for name in config.scenarios.iter().cloned().chain(others) {
-            let scenario = catalog::scenario(&name, None)?;
-            scenarios.insert(scenario.name().to_owned(), scenario);
+            for scenario in catalog.find(&name)? {
+                scenarios.insert(scenario.name().to_owned(), scenario);
+            }
         }
         let mut lines = match &self.out {
             Some(path) => {

@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use agent_evals::{Again, Index, Observer, Plan, Progress, Stopper, Verdict};
+#[cfg(target_os = "linux")]
+use agent_evals::sandbox::{SandboxConfig, probe};
+use agent_evals::{Again, Index, Observer, Plan, Progress, Stopper, Verdict, scenarios::World};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -55,6 +57,7 @@ impl Run {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let config = self.flags.resolve()?;
         let plan = config.plan()?;
+        ready(&config)?;
         let journal = self.out.join(JOURNAL);
         anyhow::ensure!(
             !journal.exists(),
@@ -97,6 +100,7 @@ impl Resume {
         let mut config = RunConfig::of_run(&self.folder)?;
         config.concurrent = self.concurrent.unwrap_or(config.concurrent);
         let plan = config.plan()?;
+        ready(&config)?;
         let again = match (self.unscored, self.errors) {
             (true, _) => Again::Unscored,
             (false, true) => Again::Errors,
@@ -106,6 +110,24 @@ impl Resume {
         let how = How { folder: &self.folder, quiet: self.quiet, json: self.json };
         how.execute(session, plan, Some(again))
     }
+}
+
+/// Whether this machine has what the run needs; what is missing is said before anything is run.
+#[cfg(target_os = "linux")]
+fn ready(config: &RunConfig) -> anyhow::Result<()> {
+    if config.setting.world == World::Sandboxed {
+        let found = runtime()?.block_on(probe(&SandboxConfig::default()))?;
+        if let Some(missing) = found.missing.into_values().next() {
+            anyhow::bail!("{missing}");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ready(config: &RunConfig) -> anyhow::Result<()> {
+    anyhow::ensure!(config.setting.world == World::Simulated, "there is no sandbox on this system");
+    Ok(())
 }
 
 /// How a run is shown.
