@@ -2,6 +2,7 @@
 
 mod agent;
 pub mod analysis;
+pub mod arms;
 mod error;
 mod event;
 pub mod inspect;

@@ -31,10 +31,12 @@ pub struct TraitMatrix {
     pub reason: Option<String>,
 }
 
+/// Sums and counts of the answers of a subject, by family and arm.
+type Sums<'a> = BTreeMap<(&'a str, Arm), (f64, f64)>;
+
 /// The matrix of these arms.
 pub fn trait_matrix(cells: &Cells, arms: &[Arm], settings: &Settings) -> TraitMatrix {
     let family = |scenario: &str| cells.scenario(scenario).map(|s| s.family.as_str());
-    type Sums<'a> = BTreeMap<(&'a str, Arm), (f64, f64)>;
     let mut sums: BTreeMap<[&str; 2], Sums<'_>> = BTreeMap::new();
     let asked = cells.cells.iter().filter(|c| arms.contains(&c.arm) && !c.benign);
     for cell in asked {

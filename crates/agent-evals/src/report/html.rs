@@ -1,5 +1,7 @@
 //! Text for a page.
 
+use std::fmt::Write as _;
+
 use rl_core::stats::Estimate;
 
 use crate::analysis::{Measured, Method};
@@ -65,16 +67,20 @@ pub(super) fn method(method: Method) -> &'static str {
 
 /// A table of texts that are escaped here.
 pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let cells = |tag: &str, cells: &[String]| -> String {
-        cells.iter().map(|c| format!("<{tag}>{}</{tag}>", escape(c))).collect()
+    let mut out = String::from("<div class=\"wide\"><table>");
+    let mut row = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
+        out.push_str("<tr>");
+        for cell in cells {
+            let _ = write!(out, "<{tag}>{}</{tag}>", escape(cell));
+        }
+        out.push_str("</tr>");
     };
-    let head: Vec<String> = head.iter().map(|h| (*h).to_owned()).collect();
-    let rows: String =
-        rows.into_iter().map(|row| format!("<tr>{}</tr>", cells("td", &row))).collect();
-    format!(
-        "<div class=\"wide\"><table><thead><tr>{}</tr></thead><tbody>{rows}</tbody></table></div>",
-        cells("th", &head)
-    )
+    row("th", &mut head.iter().copied());
+    for cells in rows {
+        row("td", &mut cells.iter().map(String::as_str));
+    }
+    out.push_str("</table></div>");
+    out
 }
 
 #[cfg(test)]

@@ -239,7 +239,7 @@ fn foresight(out: &mut String, all: &[Foresight]) {
                 ]);
             }
             (None, reason) => {
-                rows.push(vec![one.arm.name().to_owned(), reason.clone().unwrap_or_default()])
+                rows.push(vec![one.arm.name().to_owned(), reason.clone().unwrap_or_default()]);
             }
         }
     }

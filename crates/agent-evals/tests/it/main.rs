@@ -2,14 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod agent;
+mod arms;
 mod common;
 mod faults;
 mod hostile;
 mod inspect;
 mod journal;
 mod kill;
-mod readers;
 mod properties;
+mod readers;
 mod sandbox;
 mod scale;
 #[allow(dead_code, reason = "what chat-model's own tests need besides")]
