@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod cot;
+mod cot_recorded;
 mod crash;
 mod disk;
 mod early_exit;
