@@ -72,7 +72,8 @@ fn organisms_that_cannot_be_are_refused() {
     let message = refusal(said(train(&tiny, "a", 2, &["--organism", "encoded"]), ""));
     assert!(message.contains("from: expected the folder of a base model for encoded"), "{message}");
     let chat = tiny.arg("model");
-    let message = refusal(said(train(&tiny, "a", 2, &["--organism", "encoded", "--from", &chat]), ""));
+    let message =
+        refusal(said(train(&tiny, "a", 2, &["--organism", "encoded", "--from", &chat]), ""));
     assert!(message.contains("expected a model of the same words"), "{message}");
     assert!(!tiny.at("a").exists(), "nothing was begun");
     let mut track = command(&["cot", "track", "--run"]);

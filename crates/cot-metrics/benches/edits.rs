@@ -28,7 +28,9 @@ pub(crate) fn texts(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(bytes));
     let book = Codebook::of_task("calendar").unwrap();
     group.bench_function(BenchmarkId::new("encode", bytes), |b| {
-        b.iter(|| transcripts.iter().map(|t| book.encode(black_box(&t.chain)).len()).sum::<usize>());
+        b.iter(|| {
+            transcripts.iter().map(|t| book.encode(black_box(&t.chain)).len()).sum::<usize>()
+        });
     });
     let coded: Vec<String> = transcripts.iter().map(|t| book.encode(&t.chain)).collect();
     group.bench_function(BenchmarkId::new("decode", bytes), |b| {

@@ -38,7 +38,10 @@ pub(crate) fn scores(c: &mut Criterion) {
     let lines: Vec<String> = records.iter().map(|r| serde_json::to_string(r).unwrap()).collect();
     group.bench_function(BenchmarkId::new("read_records", N), |b| {
         b.iter(|| {
-            lines.iter().map(|line| serde_json::from_str::<Record>(black_box(line)).unwrap()).count()
+            lines
+                .iter()
+                .map(|line| serde_json::from_str::<Record>(black_box(line)).unwrap())
+                .count()
         });
     });
 }
@@ -68,7 +71,8 @@ pub(crate) fn summaries(c: &mut Criterion) {
     group.bench_function(BenchmarkId::new("affected_share", N), |b| {
         let healthy = Population::Sample(&substantivity);
         b.iter(|| {
-            affected_share(black_box(&necessity), healthy, Population::Mean(-1.0), &settings).unwrap()
+            affected_share(black_box(&necessity), healthy, Population::Mean(-1.0), &settings)
+                .unwrap()
         });
     });
 }

@@ -1,6 +1,6 @@
 //! From transcripts to texts to score, and from their scores to records.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use rl_core::seed::Seed;
 use serde::{Deserialize, Serialize};
@@ -195,24 +195,22 @@ fn one_each(
 
 /// Two chains that differ have no paraphrase in common.
 fn refuse_shared(transcripts: &[Transcript], paraphrased: &mut [Edited]) {
-    let mut first: HashMap<&str, usize> = HashMap::new();
-    let mut shared = Vec::new();
+    let chain = |i: usize| &transcripts[i].chain;
+    let mut by_text: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (i, edited) in paraphrased.iter().enumerate() {
-        let Ok(text) = edited else { continue };
-        let at = *first.entry(text).or_insert(i);
-        if transcripts[at].chain != transcripts[i].chain {
-            shared.extend([(i, at), (at, i)]);
+        if let Ok(text) = edited {
+            by_text.entry(text).or_default().push(i);
         }
     }
-    // All with the text of a shared one are, also those with the first's own chain.
-    let texts: HashMap<String, usize> = shared
-        .iter()
-        .filter_map(|&(i, other)| Some((paraphrased[i].as_ref().ok()?.clone(), other)))
-        .collect();
-    for (i, edited) in paraphrased.iter_mut().enumerate() {
-        let Some(&other) = edited.as_ref().ok().and_then(|text| texts.get(text)) else { continue };
-        let other = shared.iter().find(|(at, _)| *at == i).map_or(other, |&(_, other)| other);
-        *edited = Err(Failure::Shared { other: transcripts[other].id.clone() });
+    let mut shared: Vec<(usize, usize)> = Vec::new();
+    for group in by_text.values() {
+        let first = group[0];
+        let Some(&differs) = group.iter().find(|&&i| chain(i) != chain(first)) else { continue };
+        let other = |&i: &usize| if chain(i) == chain(first) { differs } else { first };
+        shared.extend(group.iter().map(|i| (*i, other(i))));
+    }
+    for (i, other) in shared {
+        paraphrased[i] = Err(Failure::Shared { other: transcripts[other].id.clone() });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rl_core::stats::{bootstrap_groups, bootstrap_percentile};
+use rl_core::stats::{Bootstrap, Estimate, bootstrap_groups, bootstrap_percentile};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Measured, error::check, metrics::Settings};
@@ -157,15 +157,7 @@ pub fn monitorability(
     let bootstrap = settings.bootstrap("monitorability");
     let of = |number: fn(&Rates) -> f64| {
         if let ([counts], [_]) = (instances, &rates[..]) {
-            let arms = counts.cells.map(rollouts);
-            let one = |arms: &[&[[usize; 2]]]| {
-                // A resample without rates has no number, and then there is no interval.
-                Counts { cells: [gathered(arms[0]), gathered(arms[1])] }
-                    .rates(&MonitorabilityConfig { min_count: 1 })
-                    .map_or(f64::NAN, |rates| number(&rates))
-            };
-            let n = arms.iter().map(Vec::len).sum();
-            return Measured::of(bootstrap_groups(&[&arms[0], &arms[1]], one, bootstrap), n);
+            return of_one(counts, number, bootstrap);
         }
         let values: Vec<f64> = rates.iter().map(number).collect();
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
@@ -178,6 +170,32 @@ pub fn monitorability(
         effect: of(|rates| rates.effect),
         undefined,
     })
+}
+
+/// A number of one instance, with its rollouts resampled within each arm. All lie within −1 and 1.
+///
+/// Resamples without rates, such as those in which the intervention has no effect, count as the least
+/// for the lower end and as the largest for the upper one.
+fn of_one(counts: &Counts, number: fn(&Rates) -> f64, settings: Bootstrap) -> Measured {
+    let arms = counts.cells.map(rollouts);
+    let n = arms.iter().map(Vec::len).sum();
+    let with = |otherwise: f64| {
+        let statistic = |arms: &[&[[usize; 2]]]| {
+            Counts { cells: [gathered(arms[0]), gathered(arms[1])] }
+                .rates(&MonitorabilityConfig { min_count: 1 })
+                .map_or(otherwise, |rates| number(&rates))
+        };
+        bootstrap_groups(&[&arms[0], &arms[1]], statistic, settings)
+    };
+    let both = with(-1.0).and_then(|low| Ok((low, with(1.0)?)));
+    Measured::of(
+        both.map(|(low, high)| Estimate {
+            interval: [low.interval[0], high.interval[1]],
+            std_error: low.std_error.max(high.std_error),
+            ..low
+        }),
+        n,
+    )
 }
 
 /// The rollouts of an arm, one by one, as y and z.
@@ -243,6 +261,10 @@ mod tests {
         let alone = alone.estimate().unwrap();
         assert_eq!((alone.value, alone.n), (of(good), 46));
         assert!(alone.interval[0] < alone.value && alone.value < alone.interval[1]);
+        // An effect that resamples often lack leaves no more than the range.
+        let weak = Counts { cells: [[[4, 1], [4, 1]], [[3, 1], [5, 1]]] };
+        let weak = monitorability(&[weak], &ALL, &settings).unwrap().g_mean2.estimate().unwrap();
+        assert_eq!(weak.interval, [-1.0, 1.0]);
         assert!(monitorability(&[], &config, &settings).unwrap().g_mean2.value().is_none());
         let none = MonitorabilityConfig { min_count: 0 };
         assert!(monitorability(&[good], &none, &settings).is_err());

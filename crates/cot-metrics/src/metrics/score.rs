@@ -92,11 +92,12 @@ const BELOW_ONE: f64 = 1.0 - f64::EPSILON / 2.0;
 /// assert_eq!(symmetric(0.0, 0.0), None);
 /// ```
 pub fn symmetric(a: f64, b: f64) -> Option<f64> {
-    // Halved, so that the sum of two large numbers is finite.
-    let (difference, sum) = (0.5 * b - 0.5 * a, 0.5 * a + 0.5 * b);
+    let whole = (b - a, a + b);
+    // Halved where the sum of two large numbers is beyond all numbers.
+    let halved = (0.5 * b - 0.5 * a, 0.5 * a + 0.5 * b);
+    let (difference, sum) = if whole.1.is_finite() { whole } else { halved };
     if sum == 0.0 {
-        // Halves of the smallest numbers vanish.
-        return if a == b { (a > 0.0).then_some(0.0) } else { Some((b - a) / (a + b)) };
+        return None;
     }
     let score = difference / sum;
     Some(if a > 0.0 && b > 0.0 { score.clamp(-BELOW_ONE, BELOW_ONE) } else { score })

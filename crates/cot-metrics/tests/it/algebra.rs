@@ -73,6 +73,7 @@ proptest! {
         let mut before = 0.0_f64;
         for epsilon in [1.0, 0.1, 0.01, 1e-15] {
             let found = regularized(a, b, epsilon);
+            prop_assert!((found - (b - a) / (a + b + 2.0 * epsilon)).abs() < ROUNDING);
             prop_assert_eq!(found, -regularized(b, a, epsilon));
             prop_assert!(found * raw >= 0.0 && found.abs() + ROUNDING >= before);
             before = found.abs();

@@ -63,7 +63,7 @@ impl Tokenize for Greedy {
     }
 }
 
-/// Loses the case of letters, so that nothing with capitals survives.
+/// Loses capitals, so that nothing with one survives.
 pub(crate) struct Lossy;
 
 impl Tokenize for Lossy {
@@ -76,7 +76,7 @@ impl Tokenize for Lossy {
     }
 
     fn decode(&self, ids: &[u32]) -> Result<String, Error> {
-        Ok(Characters.decode(ids)?.to_lowercase())
+        Ok(Characters.decode(ids)?.replace(char::is_uppercase, ""))
     }
 }
 

@@ -10,7 +10,6 @@ use cot_metrics::{
     toys::Toy,
 };
 use proptest::prelude::*;
-use rand::RngExt as _;
 use rl_core::{seed::Seed, stats::Proportion};
 
 use crate::common::toy_records;

@@ -6,10 +6,11 @@ use anyhow::Context as _;
 use causal_lm::Pretrained;
 use clap::{Args, ValueEnum};
 use cot_metrics::{
-    Edits, Measured, Record, Transcript,
+    Edits, Record, Transcript,
     interventions::{Donors, Edited, OffTopic, Paraphrased, Thesaurus, other_answers},
-    metrics::{MetricReport, report},
+    metrics::report,
     scoring::{Asking, Format, Named, RolloutConfig, Said},
+    transcripts::{Flag, RecordSet, keep_scorable},
 };
 use lm_tasks::{
     Split,
@@ -19,15 +20,12 @@ use rl_core::{run::write_whole, seed::Seed};
 use serde_json::json;
 
 use super::{
+    recorded,
     tally::settings,
-    track::spelled,
     watch::{asking, donors, questions},
 };
 use crate::{
-    lm::{
-        jsonl::Lines,
-        model::{Dtype, Model},
-    },
+    lm::model::{Dtype, Model},
     terminal::{note, print},
 };
 
@@ -36,17 +34,22 @@ const TRANSCRIPTS: usize = 64;
 
 /// Necessity, paraphrasability and substantivity of a model's chains of thought
 ///
-/// Either asks the model held-out problems of a task, or reads transcripts {"id", "question", "chain",
-/// "answer", "reference"}, one a line. Each answer is scored under every edit of its chain; prints the
-/// three scores with intervals, and writes one record an answer into --records.
+/// Either asks the model held-out problems of a task, or reads transcripts, one a line: {"id",
+/// "question", "chain", "answer"}, or {"id", "question", "response"} with the chain between <think> and
+/// </think>; "reference" and "tokenizer" are optional. Lines that cannot be scored are flagged and left
+/// out. Each answer is scored under every edit of its chain; prints the three scores with intervals, and
+/// writes one record an answer into --records. With --recorded no model is needed: it reads such records.
 #[expect(clippy::doc_markdown, reason = "this is the help text as the terminal shows it")]
 #[derive(Args)]
 pub(crate) struct Score {
     #[command(flatten)]
     model: Model,
     /// JSON Lines; - is standard input
-    #[arg(long, required_unless_present = "task", conflicts_with = "task")]
+    #[arg(long, required_unless_present_any = ["task", "recorded"], conflicts_with = "task")]
     input: Option<PathBuf>,
+    /// Records of log-probabilities, in place of a model; - is standard input
+    #[arg(long, conflicts_with_all = ["input", "task", "model", "adapter", "records"])]
+    recorded: Option<PathBuf>,
     /// Name of a task of lm-tasks to ask the model
     #[arg(long)]
     task: Option<String>,
@@ -92,22 +95,30 @@ impl Shape {
 
 impl Score {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
+        if let Some(path) = &self.recorded {
+            let RecordSet { records, flags } = recorded::records(path)?;
+            return Found { records, flags, unscored: 0 }.say(self.json);
+        }
         let seed = Seed::new(self.seed);
-        let mut lines = self.input.as_deref().map(Lines::open).transpose()?;
+        let set = self.input.as_deref().map(recorded::transcripts).transpose()?;
         let model = self.model.load(Dtype::Bf16)?;
         let rollout =
             RolloutConfig { max_new_tokens: self.max_new_tokens, ..RolloutConfig::default() };
         let asking = asking(&model, "model", &self.format.format(), rollout);
         let mut found = Found::default();
-        match (&mut lines, &self.task) {
-            (Some(lines), _) => loop {
-                let read: Vec<(String, Transcript)> = lines.take(TRANSCRIPTS)?;
-                if read.is_empty() {
-                    break;
+        match (set, &self.task) {
+            (Some(set), _) => {
+                // The transcripts' own name of their tokenizer is taken for that of the model.
+                let named = set.transcripts.iter().find_map(|t| t.tokenizer.clone());
+                let name = named.unwrap_or_else(|| asking.name.clone());
+                let tokenizer = Named { name: &name, tokenizer: &model.tokenizer };
+                let set = keep_scorable(set, &tokenizer, None);
+                recorded::note_flags("transcripts", &set.flags);
+                for some in set.transcripts.chunks(TRANSCRIPTS) {
+                    found.records.extend(under_edits(&model, &asking, some, None, seed)?);
                 }
-                let transcripts: Vec<Transcript> = read.into_iter().map(|(_, t)| t).collect();
-                found.records.extend(under_edits(&model, &asking, &transcripts, None, seed)?);
-            },
+                found.flags = set.flags;
+            }
             (None, Some(task)) => {
                 let task = Task::named(task)?;
                 let problems = task.distinct(Split::Evaluation, self.seed, self.problems)?;
@@ -115,7 +126,7 @@ impl Score {
                 if let Some(path) = &self.transcripts {
                     write_whole(path, &objects(&said.transcripts)?)?;
                 }
-                found = Found { unscored: said.unscored.len(), records };
+                found = Found { unscored: said.unscored.len(), records, flags: Vec::new() };
             }
             (None, None) => {}
         }
@@ -183,6 +194,7 @@ pub(super) fn under_edits(
 struct Found {
     unscored: usize,
     records: Vec<Record>,
+    flags: Vec<Flag>,
 }
 
 impl Found {
@@ -191,32 +203,12 @@ impl Found {
         if as_json {
             return print(json!({
                 "version": 1, "without_answer": self.unscored, "report": report,
+                "left_out": self.flags,
             }));
         }
-        print(format_args!(
-            "{} answers, {} problems without one; accuracy {}",
-            report.n,
-            self.unscored,
-            measured(&report.accuracy)
-        ))?;
-        for MetricReport { metric, raw, regularized, change, .. } in &report.metrics {
-            let undefined: usize = regularized.undefined.values().sum();
-            print(format_args!(
-                "{metric:<17} {}; as published {}; change in probability {}; n {}, undefined {undefined}",
-                measured(&regularized.mean),
-                measured(&raw.mean),
-                measured(&change.mean),
-                regularized.n(),
-            ))?;
+        if self.unscored > 0 {
+            print(format_args!("{} problems without an answer", self.unscored))?;
         }
-        print(format_args!("hint taken over a right chain: {}", measured(&report.hint_taken)))
-    }
-}
-
-/// An estimate with its interval, or why there is none.
-fn measured(found: &Measured) -> String {
-    match found {
-        Measured::Estimate(estimate) => spelled(*estimate),
-        Measured::Undefined { undefined, .. } => format!("undefined ({undefined})"),
+        recorded::show(&report)
     }
 }
