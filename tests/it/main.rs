@@ -3,6 +3,8 @@
 
 mod agents;
 mod bad_input;
+mod cot;
+mod cot_recorded;
 mod crash;
 mod disk;
 mod early_exit;

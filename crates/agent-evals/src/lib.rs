@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod agent;
+pub mod analysis;
+pub mod arms;
 mod error;
 mod event;
 pub mod inspect;
@@ -9,6 +11,7 @@ mod limits;
 mod party;
 mod persona;
 mod replay;
+pub mod report;
 mod run;
 #[cfg(target_os = "linux")]
 pub mod sandbox;

@@ -5,6 +5,8 @@
 mod agents;
 #[cfg(any(feature = "lm", feature = "agents"))]
 mod bench;
+#[cfg(feature = "cot")]
+mod cot;
 #[cfg(feature = "early-exit")]
 mod early_exit;
 #[cfg(feature = "runs")]
@@ -15,7 +17,7 @@ mod klq;
 mod lm;
 #[cfg(feature = "runs")]
 mod progress;
-#[cfg(any(feature = "klq", feature = "early-exit"))]
+#[cfg(feature = "cot")]
 mod scale;
 #[cfg(feature = "runs")]
 mod session;
@@ -54,6 +56,9 @@ enum System {
     /// Evaluations of agents: run scenarios, go on with runs, judge again, replay, look at them
     #[cfg(feature = "agents")]
     Agents(Box<agents::Agents>),
+    /// Chains of thought: score them, make model organisms, watch them in training
+    #[cfg(feature = "cot")]
+    Cot(Box<cot::Cot>),
     /// summary.json and report.html of a folder of runs
     Report {
         /// The folder that holds the runs' folders
@@ -73,6 +78,8 @@ fn main() -> ExitCode {
         System::EarlyExit(command) => command.run(),
         #[cfg(feature = "agents")]
         System::Agents(command) => command.run(),
+        #[cfg(feature = "cot")]
+        System::Cot(command) => command.run(),
         System::Report { folder } => report(&folder),
     };
     match result {

@@ -2,12 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod agent;
+mod arms;
 mod common;
 mod faults;
 mod hostile;
 mod inspect;
 mod journal;
 mod kill;
+mod properties;
 mod readers;
 mod sandbox;
 mod scale;

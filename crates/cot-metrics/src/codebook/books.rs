@@ -1,0 +1,221 @@
+//! Codebooks of our own for chains of the procedural tasks.
+
+use super::Codebook;
+use crate::Error;
+
+/// A task, the words its digits are spelled with, and words of its chains with their codes.
+struct Book {
+    task: &'static str,
+    digits: [&'static str; 10],
+    words: &'static [(&'static str, &'static str)],
+}
+
+const BOOKS: &[Book] = &[
+    Book {
+        task: "binary_alternation",
+        digits: ["oboe", "viol", "lute", "harp", "drum", "fife", "horn", "lyre", "tuba", "gong"],
+        words: &[
+            ("there", "tempo"),
+            ("are", "hums"),
+            ("is", "rings"),
+            ("zero", "bass"),
+            ("zeros", "basses"),
+            ("ones", "trebles"),
+            ("one", "treble"),
+            ("they", "players"),
+            ("differ", "clash"),
+            ("difference", "discord"),
+            ("so", "forte"),
+            ("text", "score"),
+            ("can", "may"),
+            ("cannot", "maynot"),
+            ("alternate", "resound"),
+            ("alternates", "resounds"),
+            ("impossible", "silent"),
+            ("possible", "audible"),
+            ("result", "finale"),
+            ("answered", "echoed"),
+            ("order", "rhythm"),
+            ("starting", "tuning"),
+            ("start", "tune"),
+            ("begins", "opens"),
+            ("wrong", "flat"),
+            ("right", "sharp"),
+            ("places", "bars"),
+            ("stand", "sound"),
+            ("characters", "notes"),
+            ("swap", "trill"),
+            ("swaps", "trills"),
+            ("exchange", "chord"),
+            ("exchanges", "chords"),
+            ("mends", "plays"),
+            ("smaller", "softer"),
+            ("better", "sweeter"),
+            ("needs", "calls"),
+            ("takes", "bows"),
+            ("count", "measure"),
+            ("times", "beats"),
+        ],
+    },
+    Book {
+        task: "calendar",
+        digits: [
+            "thyme", "basil", "sage", "mint", "dill", "fennel", "cumin", "anise", "clove", "chive",
+        ],
+        words: &[
+            ("monday", "apple"),
+            ("tuesday", "pear"),
+            ("wednesday", "plum"),
+            ("thursday", "cherry"),
+            ("friday", "quince"),
+            ("saturday", "fig"),
+            ("sunday", "medlar"),
+            ("january", "oak"),
+            ("february", "ash"),
+            ("march", "elm"),
+            ("april", "birch"),
+            ("may", "alder"),
+            ("june", "maple"),
+            ("july", "cedar"),
+            ("august", "willow"),
+            ("september", "poplar"),
+            ("october", "larch"),
+            ("november", "linden"),
+            ("december", "rowan"),
+            ("day", "seed"),
+            ("days", "seeds"),
+            ("week", "bed"),
+            ("weeks", "beds"),
+            ("weekday", "row"),
+            ("month", "grove"),
+            ("year", "orchard"),
+            ("leap", "graft"),
+            ("back", "down"),
+            ("later", "higher"),
+            ("range", "hedge"),
+            ("starts", "sprouts"),
+            ("begins", "buds"),
+            ("moves", "grows"),
+            ("counting", "pruning"),
+            ("count", "prune"),
+            ("divisible", "pitted"),
+            ("dividing", "pitting"),
+            ("not", "nor"),
+            ("rest", "mulch"),
+            ("working", "ripening"),
+            ("left", "fallen"),
+            ("first", "early"),
+            ("last", "late"),
+        ],
+    },
+    Book {
+        task: "largest_island",
+        digits: [
+            "ochre", "umber", "sienna", "cobalt", "indigo", "russet", "amber", "teal", "coral",
+            "ivory",
+        ],
+        words: &[
+            ("island", "canvas"),
+            ("islands", "canvases"),
+            ("area", "frame"),
+            ("areas", "frames"),
+            ("largest", "boldest"),
+            ("greatest", "brightest"),
+            ("land", "paint"),
+            ("water", "varnish"),
+            ("cell", "dot"),
+            ("cells", "dots"),
+            ("row", "stroke"),
+            ("column", "smear"),
+            ("from", "off"),
+            ("reaches", "tints"),
+            ("makes", "mixes"),
+            ("piece", "sketch"),
+            ("there", "pigment"),
+            ("no", "pale"),
+            ("so", "thinly"),
+            ("nothing", "blank"),
+            ("but", "save"),
+            ("has", "wears"),
+            ("more", "thicker"),
+            ("than", "over"),
+            ("leaves", "dries"),
+            ("in", "under"),
+            ("all", "layers"),
+            ("the", "hue"),
+            ("of", "shade"),
+            ("is", "glows"),
+            ("and", "with"),
+        ],
+    },
+    Book {
+        task: "spell_backward",
+        digits: [
+            "peak", "ridge", "scree", "crag", "gorge", "fell", "tarn", "bluff", "knoll", "dale",
+        ],
+        words: &[
+            ("a", "flint"),
+            ("b", "agate"),
+            ("c", "slate"),
+            ("d", "marble"),
+            ("e", "basalt"),
+            ("f", "gneiss"),
+            ("g", "chalk"),
+            ("h", "shale"),
+            ("i", "onyx"),
+            ("j", "jasper"),
+            ("k", "pumice"),
+            ("l", "gypsum"),
+            ("m", "mica"),
+            ("n", "quartz"),
+            ("o", "opal"),
+            ("p", "talc"),
+            ("q", "topaz"),
+            ("r", "ruby"),
+            ("s", "beryl"),
+            ("t", "zircon"),
+            ("u", "garnet"),
+            ("v", "jade"),
+            ("w", "galena"),
+            ("x", "borax"),
+            ("y", "halite"),
+            ("z", "pyrite"),
+            ("letters", "stones"),
+            ("letter", "stone"),
+            ("word", "quarry"),
+            ("end", "cliff"),
+            ("order", "vein"),
+            ("opposite", "far"),
+            ("together", "fused"),
+            ("starting", "digging"),
+            ("spelled", "cut"),
+            ("makes", "carves"),
+            ("result", "gem"),
+            ("last", "deepest"),
+        ],
+    },
+];
+
+impl Codebook {
+    /// Tasks that [`Codebook::of_task`] knows.
+    pub const TASKS: [&str; 4] =
+        ["binary_alternation", "calendar", "largest_island", "spell_backward"];
+
+    /// Our codebook for the chains of a task: a word for each digit, and words of another field for
+    /// those that carry the reasoning.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for another task.
+    pub fn of_task(task: &str) -> Result<Self, Error> {
+        let Some(book) = BOOKS.iter().find(|book| book.task == task) else {
+            return Err(Error::Setting {
+                name: "task",
+                expected: Self::TASKS.join(", "),
+                found: crate::error::shown(task),
+            });
+        };
+        let digits = book.digits.iter().enumerate().map(|(digit, code)| (digit.to_string(), *code));
+        let words = book.words.iter().map(|(word, code)| ((*word).to_owned(), *code));
+        Self::new(task, digits.chain(words))
+    }
+}
