@@ -47,7 +47,7 @@ fn run_against(server: &Server, attempts: u32) -> Plan {
     let mut stack = StackConfig::default();
     stack.endpoint.base_url.clone_from(&server.base_url);
     stack.endpoint.model = "m".to_owned();
-    stack.endpoint.timeout_s = 0.4;
+    stack.endpoint.timeout_s = 1.5;
     stack.retry.max_attempts = attempts;
     stack.retry.first_delay_s = 0.001;
     stack.rate.max_pause_s = 0.01;
@@ -116,7 +116,7 @@ async fn what_stays_is_an_error_of_its_sample_alone() {
         ("500", refusing("500 Internal Server Error", &[]), "found 500"),
         ("401", refusing("401 Unauthorized", &[]), "found 401"),
         ("reset", Deed::HangUp, "the connection was lost"),
-        ("stalled", Deed::Stall(b"HTTP/1.1 200 OK\r\n".to_vec()), "within 0.4 s"),
+        ("stalled", Deed::Stall(b"HTTP/1.1 200 OK\r\n".to_vec()), "within 1.5 s"),
         (
             "no JSON",
             Deed::Send(http("200 OK", &[("content-type", "application/json")], "[oops")),

@@ -165,9 +165,9 @@ async fn five_thousand_hostile_samples_in_a_browser() {
     );
     // All that was said is there as text, and none of it as markup.
     for part in
-        ["System &lt;/script&gt;", "Thought", "Result &lt;/script&gt;", "onerror=", "needle4995"]
+        ["System &lt;/script&gt;", "thoughts", "Result &lt;/script&gt;", "onerror=", "needle4995"]
     {
-        assert!(seen.contains(part) || part == "Thought", "{part}");
+        assert!(seen.contains(part), "{part}");
     }
     assert!(!seen.contains("<img"), "an image was made");
     assert!(!shown.contains("<title>RUN"), "a script of a sample ran");
