@@ -10,6 +10,7 @@ mod inspect;
 mod journal;
 mod kill;
 mod properties;
+#[expect(unreachable_pub, reason = "the fuzz targets need it")]
 mod readers;
 mod sandbox;
 mod scale;
