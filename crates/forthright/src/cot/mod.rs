@@ -4,6 +4,7 @@ mod organism;
 mod reproduce;
 mod score;
 mod tally;
+mod task;
 mod track;
 pub(crate) mod watch;
 
@@ -20,7 +21,7 @@ pub(crate) struct Cot {
 enum Verb {
     /// Necessity, paraphrasability and substantivity of a model's chains of thought
     Score(score::Score),
-    /// Teach a small model of words to think in one of four ways
+    /// Teach a model to think in one of four ways: healthy, post hoc, in code, internally
     TrainOrganism(organism::TrainOrganism),
     /// How an organism's scores moved while it was trained, against a baseline
     Track(track::Track),
