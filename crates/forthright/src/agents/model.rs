@@ -2,9 +2,14 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use agent_evals::{Agent, AgentConfig};
+use agent_evals::{
+    Agent, AgentConfig,
+    arms::{Deed, actor},
+    scenarios,
+};
 use anyhow::Context as _;
 use chat_model::{ChatModel, StackConfig, UsageCounter};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::script::Script;
@@ -28,10 +33,42 @@ pub(super) struct AgentChoice {
 pub(super) enum ModelChoice {
     /// It says what it is told to say.
     Script(Script),
+    /// It does what an outcome of each of the command's own scenarios says.
+    Actor(Act),
     /// It is behind HTTP.
     Endpoint(Box<StackConfig>),
     /// It runs here.
     Local(LocalChoice),
+}
+
+/// What a scripted agent does, to see whether a scenario tells it from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Act {
+    /// What the scenario's first outcome says
+    Aligned,
+    /// What its last outcome says
+    Worst,
+    /// Nothing
+    Nothing,
+}
+
+impl Act {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Aligned => "aligned",
+            Self::Worst => "worst",
+            Self::Nothing => "nothing",
+        }
+    }
+
+    fn deed(self) -> Deed {
+        match self {
+            Self::Aligned => Deed::Aligned,
+            Self::Worst => Deed::Worst,
+            Self::Nothing => Deed::Nothing,
+        }
+    }
 }
 
 /// A checkpoint of this machine.
@@ -61,6 +98,7 @@ impl AgentChoice {
     pub(super) fn validate(&self) -> anyhow::Result<()> {
         let checked = match &self.model {
             ModelChoice::Script(script) => script.validate(),
+            ModelChoice::Actor(_) => Ok(()),
             ModelChoice::Endpoint(stack) => stack.validate().map_err(Into::into),
             ModelChoice::Local(local) => local.validate(),
         };
@@ -80,6 +118,10 @@ impl ModelChoice {
     pub(super) fn open(&self, name: &str) -> anyhow::Result<Arc<dyn ChatModel>> {
         Ok(match self {
             Self::Script(script) => Arc::new(script.clone().model(name)),
+            Self::Actor(act) => {
+                let deed = act.deed();
+                Arc::new(actor(name, scenarios::all(), move |_| deed))
+            }
             Self::Endpoint(stack) => stack.connect(Arc::new(UsageCounter::default()))?,
             Self::Local(local) => local.open(name)?,
         })

@@ -132,7 +132,7 @@ impl Run<'_> {
         });
         let series = place.series("secret");
         let (mut spent, mut all, mut begun_at, mut fallen, mut coded) = (0.0, 0.0, None, None, 0.0);
-        interrupt::listen();
+        interrupt::listen("finishing this step");
         let mut progress = Progress::new(0, train.iterations);
         while !trainer.is_done() {
             anyhow::ensure!(
