@@ -6,3 +6,4 @@ mod common;
 mod inspect;
 mod journal;
 mod sandbox;
+mod scenarios;
