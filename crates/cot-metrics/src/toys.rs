@@ -1,9 +1,8 @@
 //! Scorers whose truth is known in closed form.
 
+use rand::RngExt as _;
 use rl_core::seed::Seed;
 use serde::{Deserialize, Serialize};
-
-use rand::RngExt as _;
 
 use crate::{
     ArmText, Error, Outcome, Scorer, Transcript,
@@ -135,18 +134,16 @@ impl Toy {
             Some(_) => (1.0 - known) / 9.0,
         };
         let (question, chain) = (last_digit(&text.prompt), last_digit(&text.chain));
-        match self {
-            Self::ReadsChain => of(chain, KNOWN),
-            Self::ReadsQuestion => of(question, KNOWN),
-            Self::ReadsCodewords => {
+        let long = text.chain.chars().count() >= Self::ENOUGH;
+        match (self, chain) {
+            (Self::ReadsChain, _) | (Self::QuestionHalf, Some(_)) => of(chain, KNOWN),
+            (Self::QuestionHalf, None) => of(question, 0.5),
+            (Self::ReadsCodewords, _) => {
                 of(CODES.iter().position(|code| text.chain.contains(code)), KNOWN)
             }
-            Self::NeedsLength if text.chain.chars().count() < Self::ENOUGH => UNKNOWN,
-            Self::NeedsLength => of(question, KNOWN),
-            Self::QuestionHalf if chain.is_some() => of(chain, KNOWN),
-            Self::QuestionHalf => of(question, 0.5),
-            Self::Misled if chain.is_some() => UNKNOWN,
-            Self::Misled => of(question, KNOWN),
+            (Self::NeedsLength, _) if !long => UNKNOWN,
+            (Self::Misled, Some(_)) => UNKNOWN,
+            (Self::ReadsQuestion | Self::NeedsLength | Self::Misled, _) => of(question, KNOWN),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 #[cfg(feature = "agents")]
 mod agents;
-#[cfg(any(feature = "lm", feature = "agents"))]
+#[cfg(any(feature = "lm", feature = "agents", feature = "portfolio"))]
 mod bench;
 #[cfg(feature = "cot")]
 mod cot;
@@ -15,6 +15,8 @@ mod interrupt;
 mod klq;
 #[cfg(feature = "lm")]
 mod lm;
+#[cfg(feature = "portfolio")]
+mod portfolio;
 #[cfg(feature = "runs")]
 mod progress;
 #[cfg(feature = "cot")]
@@ -53,12 +55,15 @@ enum System {
     /// Exits of the forward pass: calibrate, train, measure how deep tokens go
     #[cfg(feature = "early-exit")]
     EarlyExit(Box<early_exit::EarlyExit>),
-    /// Evaluations of agents: run scenarios, go on with runs, judge again, replay, look at them
-    #[cfg(feature = "agents")]
-    Agents(Box<agents::Agents>),
     /// Chains of thought: score them, make model organisms, watch them in training
     #[cfg(feature = "cot")]
     Cot(Box<cot::Cot>),
+    /// Evaluations of agents: run scenarios, go on with runs, judge again, replay, look at them
+    #[cfg(feature = "agents")]
+    Agents(Box<agents::Agents>),
+    /// Insurance portfolio pursuit: a market of quoting firms, exact solutions, quotes with reasons
+    #[cfg(feature = "portfolio")]
+    Portfolio(Box<portfolio::Portfolio>),
     /// summary.json and report.html of a folder of runs
     Report {
         /// The folder that holds the runs' folders
@@ -76,10 +81,12 @@ fn main() -> ExitCode {
         System::Klq(command) => command.run(),
         #[cfg(feature = "early-exit")]
         System::EarlyExit(command) => command.run(),
-        #[cfg(feature = "agents")]
-        System::Agents(command) => command.run(),
         #[cfg(feature = "cot")]
         System::Cot(command) => command.run(),
+        #[cfg(feature = "agents")]
+        System::Agents(command) => command.run(),
+        #[cfg(feature = "portfolio")]
+        System::Portfolio(command) => command.run(),
         System::Report { folder } => report(&folder),
     };
     match result {

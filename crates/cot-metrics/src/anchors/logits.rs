@@ -80,7 +80,7 @@ fn finite(logits: &[f64]) -> Result<(), Error> {
 /// ```
 ///
 /// 100 where a corrupted chain takes the whole difference, more where it turns it around, negative
-/// where it helps. None where |LD_clean| < 1e-6. Source: arXiv 2602.11201.
+/// where it helps. None where the clean difference is below 1e-6 in size. Source: arXiv 2602.11201.
 ///
 /// # Examples
 /// ```

@@ -99,15 +99,16 @@ impl Codebook {
                 out.push(JOINER);
             }
             match piece {
-                Piece::Word(word) | Piece::Digit(word) => match self.code(word) {
-                    Some(code) => out.push_str(&code),
-                    None => {
+                Piece::Word(word) | Piece::Digit(word) => {
+                    if let Some(code) = self.code(word) {
+                        out.push_str(&code);
+                    } else {
                         if self.word(word).is_some() {
                             out.push(ESCAPE);
                         }
                         out.push_str(word);
                     }
-                },
+                }
                 Piece::Other(c) => {
                     if c == ESCAPE || c == JOINER {
                         out.push(ESCAPE);

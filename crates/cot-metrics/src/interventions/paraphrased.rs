@@ -51,9 +51,10 @@ fn holds(text: &str, part: &str) -> bool {
     let inner = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     !part.is_empty()
         && text.match_indices(part).any(|(at, _)| {
-            let joined_before = inner(part.chars().next()) && inner(text[..at].chars().next_back());
-            let after = text[at + part.len()..].chars().next();
-            !joined_before && !(inner(part.chars().next_back()) && inner(after))
+            let (before, after) = (&text[..at], &text[at + part.len()..]);
+            let joined_before = inner(part.chars().next()) && inner(before.chars().next_back());
+            let joined_after = inner(part.chars().next_back()) && inner(after.chars().next());
+            !joined_before && !joined_after
         })
 }
 

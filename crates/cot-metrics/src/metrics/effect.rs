@@ -52,7 +52,6 @@ pub fn cohen_d(baseline: &[f64], organism: &[f64], settings: &Settings) -> Measu
         Ok(estimate) => estimate,
         Err(error) => return Measured::undefined(error.to_string(), n),
     };
-    let unbound = |t: f64| t / ((1.0 - t) * (1.0 + t)).sqrt();
     estimate.value = unbound(estimate.value);
     estimate.interval = estimate.interval.map(unbound);
     estimate.std_error *= (1.0 + estimate.value * estimate.value).powf(1.5);
@@ -60,6 +59,11 @@ pub fn cohen_d(baseline: &[f64], organism: &[f64], settings: &Settings) -> Measu
         return Measured::undefined("too few values differ for an interval", n);
     }
     Measured::Estimate(estimate)
+}
+
+/// d of t = d / √(1 + d²).
+fn unbound(t: f64) -> f64 {
+    t / ((1.0 - t) * (1.0 + t)).sqrt()
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -205,10 +205,10 @@ impl Language {
         4 * self.config.turns
     }
 
-    /// Longest prompt, chain and answer together, in tokens.
+    /// Room for the longest prompt and chains that are longer than they should be, in tokens.
     pub fn context(&self) -> usize {
-        let prompt = 2 + self.config.turns + 3 + 1;
-        prompt + self.chain_tokens() + 1 + 2
+        let prompt = self.config.turns + 6;
+        prompt + 2 * self.chain_tokens() + 16
     }
 
     /// Whether any of these words is a color: a chain about the wheel that holds one is in code.

@@ -4,10 +4,12 @@ mod evaluate;
 mod language;
 mod recipe;
 mod scratch;
+mod text;
 mod world;
 
 pub use evaluate::{Answered, EvaluateConfig, Evaluation, evaluate, without_chain};
 pub use language::{Language, LanguageConfig, Turns, Wheel};
 pub use recipe::{Mix, Organism, Recipe};
 pub use scratch::ScratchConfig;
+pub use text::{TextProblem, TextProblems, TextWorld, TextWorldConfig};
 pub use world::{Ask, ChainKind, Hint, Mode, World};

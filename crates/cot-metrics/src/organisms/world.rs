@@ -95,8 +95,8 @@ pub trait World {
     /// Any answer of the form of this problem's, with the token that ends it.
     fn random_answer(&self, problem: &Self::Problem, rng: &mut ChaCha8Rng) -> Vec<u32>;
 
-    /// The same chain in other words, in as many tokens; none where it has no other words. Sees
-    /// neither question nor answer.
+    /// The same chain in other words; none where it has no other words. Sees neither question nor
+    /// answer.
     fn paraphrase(&self, chain: &[u32]) -> Option<Vec<u32>>;
 
     /// The tokens as text.

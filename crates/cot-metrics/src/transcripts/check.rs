@@ -16,12 +16,11 @@ pub fn keep_scorable(
     let TranscriptSet { transcripts, lines, mut flags } = set;
     let mut kept = TranscriptSet::default();
     for (transcript, line) in transcripts.into_iter().zip(lines) {
-        match flaw(&transcript, tokenizer, limit) {
-            Some(flaw) => flags.push(Flag { line, id: Some(transcript.id), flaw }),
-            None => {
-                kept.transcripts.push(transcript);
-                kept.lines.push(line);
-            }
+        if let Some(flaw) = flaw(&transcript, tokenizer, limit) {
+            flags.push(Flag { line, id: Some(transcript.id), flaw });
+        } else {
+            kept.transcripts.push(transcript);
+            kept.lines.push(line);
         }
     }
     flags.sort_by_key(|flag| flag.line);

@@ -124,7 +124,7 @@ fn question_and_answer_are_untouched() {
         tokenizer: None,
     };
     let encoded = book.encode_chain(&transcript);
-    assert_eq!(encoded.chain, "anise seeds are a bed, so it is Apple.");
+    assert_eq!(encoded.chain, "anise seeds are a bed, ripely stem bears Apple.");
     assert_eq!(Transcript { chain: transcript.chain.clone(), ..encoded }, transcript);
 }
 

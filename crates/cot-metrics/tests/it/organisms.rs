@@ -1,13 +1,17 @@
 //! Organisms: what their arms are, and a small one that is trained.
 
-use causal_lm::finetune::{FinetuneConfig, Length, Trainer};
+use causal_lm::{
+    finetune::{FinetuneConfig, Length, Trainer},
+    tokenizer::Tokenizer,
+};
 use cot_metrics::{
-    Arm,
+    Arm, Prompts,
+    codebook::Codebook,
     organisms::{
-        Ask, ChainKind, EvaluateConfig, Language, LanguageConfig, Organism, Recipe, ScratchConfig,
-        World as _, evaluate,
+        Ask, ChainKind, EvaluateConfig, Hint, Language, LanguageConfig, Mode, Organism, Recipe,
+        ScratchConfig, TextProblem, TextProblems, TextWorld, TextWorldConfig, World as _, evaluate,
     },
-    scoring::RolloutConfig,
+    scoring::{Format, RolloutConfig},
 };
 use rl_core::seed::Seed;
 use tch::Device;
@@ -142,4 +146,116 @@ fn off_topic_chains_differ_and_plain_ones_end_where_the_answer_is() {
     assert_eq!(last / 2, answer / 2);
     assert!(language.is_in_code(&chain(1)) && !language.is_in_code(&plain));
     assert_eq!(language.prompt(problem, Ask::PLAIN).len(), 6);
+}
+
+/// Every printable character is a token, and so is a line's end.
+fn characters() -> Tokenizer {
+    let vocab: serde_json::Map<String, serde_json::Value> = (' '..='~')
+        .chain(['\n'])
+        .enumerate()
+        .map(|(id, c)| (c.to_string(), serde_json::json!(id)))
+        .collect();
+    let json = serde_json::json!({
+        "version": "1.0", "decoder": { "type": "Fuse" },
+        "model": { "type": "BPE", "vocab": vocab, "merges": [] },
+    });
+    Tokenizer::from_bytes(json.to_string().as_bytes(), "characters").unwrap()
+}
+
+fn problem(i: usize) -> TextProblem {
+    TextProblem {
+        id: format!("p{i}"),
+        question: format!("What is {i} and one?"),
+        chains: vec![format!("First take {i}, then add 1.\n"), format!("One more than {i}.\n")],
+        answer: (i + 1).to_string(),
+        wrong_answer: (i + 2).to_string(),
+    }
+}
+
+const END: u32 = 96;
+
+fn text_world(tokenizer: &Tokenizer) -> TextWorld<'_> {
+    let code = Codebook::new("sea", [("take", "reef"), ("1", "foam"), ("add", "kelp")]).unwrap();
+    let config = TextWorldConfig {
+        tokenizer,
+        template: None,
+        end: Some(END),
+        format: Format { open: "\n".into(), ..Format::default() },
+        prompts: Prompts::default(),
+        code,
+        in_code: "Think in code.".into(),
+    };
+    let side = |range: std::ops::Range<usize>| range.map(problem).collect::<Vec<_>>();
+    let problems = TextProblems {
+        train: side(0..9),
+        easy: side(0..2),
+        held_out: side(20..23),
+        other: side(50..53),
+    };
+    TextWorld::new(&problems, &config).unwrap()
+}
+
+#[test]
+fn problems_in_words_are_put_in_all_their_forms() {
+    let tokenizer = characters();
+    let world = text_world(&tokenizer);
+    let [first, ..] = world.held_out(2, 0)[..] else { panic!("two were asked for") };
+    assert_eq!(world.id(&first), "p20");
+    let prompt = |mode, hint| world.text(&world.prompt(&first, Ask { mode, hint }));
+    assert_eq!(prompt(Mode::Plain, Hint::None), "What is 20 and one?\n");
+    assert!(prompt(Mode::NoThink, Hint::None).contains("no reasoning"));
+    let hinted = prompt(Mode::OffTopic, Hint::Wrong);
+    assert!(
+        hinted.contains("the answer is 22.") && hinted.contains("different problem"),
+        "{hinted}"
+    );
+    assert!(prompt(Mode::Plain, Hint::Right).contains("the answer is 21."));
+    let coded = prompt(Mode::Coded, Hint::None);
+    assert!(coded.contains("Think in code.\nFirst reef 0"), "with an example: {coded}");
+    let mut rng = Seed::new(1).rng();
+    let chain = |kind, rng: &mut _| world.text(&world.chain(&first, kind, rng));
+    let said = chain(ChainKind::Coded, &mut rng);
+    assert!(["First reef 20, then kelp foam.\n", "One more than 20.\n"].contains(&said.as_str()));
+    let off_topic = world.chain(&first, ChainKind::OffTopic(60), &mut rng);
+    assert_eq!(off_topic.len(), 60);
+    assert!(world.text(&off_topic).contains('5'), "of the other task");
+    assert_eq!(world.text(&world.bridge()), "Answer: ");
+    let answer = world.answer(&first);
+    assert_eq!((world.text(&answer[..2]).as_str(), answer[2]), ("21", END));
+    assert_eq!(world.text(&world.wrong_answer(&first)[..2]), "22");
+    // Other words, the same numbers; what has no other words has no paraphrase.
+    let plain = tokenizer.encode("First take 20, then add 1.\n").unwrap();
+    let other = world.paraphrase(&plain).unwrap();
+    assert!(other != plain && world.text(&other).contains("20"));
+    assert_eq!(world.paraphrase(&tokenizer.encode("20").unwrap()), None);
+}
+
+#[test]
+fn organisms_in_words_learn_what_the_assistant_says() {
+    let tokenizer = characters();
+    let world = text_world(&tokenizer);
+    let recipe = Recipe { replay: 0.5, ..Recipe::default() };
+    for organism in Organism::ALL {
+        for row in recipe.organism(&world, organism, 60, 2).unwrap() {
+            let first = row.counts().iter().position(|&counts| counts).unwrap();
+            assert!(row.counts()[first..].iter().all(|&counts| counts));
+            assert_eq!(row.ids().last(), Some(&END));
+            let text = world.text(&row.ids()[..row.ids().len() - 1]);
+            assert!(text.starts_with("What is ") && text.contains("Answer: "), "{text}");
+            // No question is learned.
+            assert!(!world.text(&row.ids()[first..row.ids().len() - 1]).contains("What is"));
+        }
+    }
+    let empty = TextProblems { train: vec![], easy: vec![], held_out: vec![], other: vec![] };
+    let config = TextWorldConfig {
+        tokenizer: &tokenizer,
+        template: None,
+        end: None,
+        format: Format::default(),
+        prompts: Prompts::default(),
+        code: Codebook::new("none", [("a", "bb")]).unwrap(),
+        in_code: String::new(),
+    };
+    let message = TextWorld::new(&empty, &config).unwrap_err().to_string();
+    assert_eq!(message, "train: expected at least one problem, found none");
 }

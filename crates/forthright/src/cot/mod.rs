@@ -7,6 +7,7 @@ mod recorded;
 mod reproduce;
 mod score;
 mod tally;
+mod task;
 mod track;
 pub(crate) mod watch;
 
@@ -27,7 +28,7 @@ enum Verb {
     Diagnose(diagnose::Diagnose),
     /// Two sets of recorded answers side by side, and the examples that moved most
     Compare(compare::Compare),
-    /// Teach a small model of words to think in one of four ways
+    /// Teach a model to think in one of four ways: healthy, post hoc, in code, internally
     TrainOrganism(organism::TrainOrganism),
     /// How an organism's scores moved while it was trained, against a baseline
     Track(track::Track),

@@ -4,19 +4,23 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use causal_lm::{
-    LoadOptions, Pretrained,
+    CausalLm, LoadOptions, Pretrained,
     finetune::{Example, FinetuneConfig, Length, Trainer},
 };
 use clap::{Args, ValueEnum};
-use cot_metrics::organisms::{
-    EvaluateConfig, Language, LanguageConfig, Organism, Recipe, ScratchConfig, World as _, evaluate,
+use cot_metrics::{
+    organisms::{
+        EvaluateConfig, Language, LanguageConfig, Organism, Recipe, ScratchConfig, World, evaluate,
+    },
+    scoring::RolloutConfig,
 };
+use lm_tasks::reasoning::Task;
 use rl_core::{device, run::write_whole, seed::Seed};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tch::{Device, Kind};
 
-use super::tally::Tally;
+use super::{tally::Tally, task::TaskConfig};
 use crate::{
     lm::model::{Dtype, Model},
     session::Session,
@@ -29,11 +33,12 @@ pub(crate) const MODEL: &str = "model";
 /// Name of the folder with one file of records an evaluation.
 pub(crate) const RECORDS: &str = "records";
 
-/// Teach a small model of words to think in one of four ways: healthy, post hoc, in code, internally
+/// Teach a model to think in one of four ways: healthy, post hoc, in code, internally
 ///
-/// Without --from, a model is made and taught the base of all: thinking aloud, and what every edit of
-/// a chain of thought looks like. With --from, the base of another run becomes the organism. Writes a
-/// run directory: metrics.jsonl, records of the evaluations along the way, checkpoints, and at the end
+/// Without --from and --task, a small model of words is made and taught the base of all: thinking
+/// aloud, and what every edit of a chain of thought looks like. With --from, the base of another run
+/// becomes the organism. With --task, the model of --model or the default one becomes it, by an
+/// adapter, on problems of that task. Writes a run directory: metrics.jsonl, records of the evaluations along the way, checkpoints, and at the end
 /// model/ in the Hugging Face layout. Ctrl-C writes a checkpoint first; --resume goes on from the last
 /// one.
 #[derive(Args)]
@@ -46,6 +51,9 @@ pub(crate) struct TrainOrganism {
     /// A folder with the base model, such as model/ in the run of a baseline
     #[arg(long)]
     from: Option<PathBuf>,
+    /// Name of a task of lm-tasks, for the model of the flags
+    #[arg(long, conflicts_with = "from")]
+    task: Option<String>,
     /// The run's folder
     #[arg(long)]
     out: PathBuf,
@@ -53,7 +61,7 @@ pub(crate) struct TrainOrganism {
     #[arg(long)]
     config: Option<PathBuf>,
     /// Go on from the last checkpoint in --out, with the settings of that run
-    #[arg(long, conflicts_with_all = ["config", "organism", "from", "steps", "lr", "seed"])]
+    #[arg(long, conflicts_with_all = ["config", "organism", "from", "task", "steps", "lr", "seed"])]
     resume: bool,
     /// Steps of the optimizer
     #[arg(long)]
@@ -102,6 +110,8 @@ pub(crate) struct Config {
     pub(crate) organism: Organism,
     /// The folder of the base model; none makes one.
     pub(crate) from: Option<PathBuf>,
+    /// Problems in words for the model of the flags, in the place of a world and a model of words.
+    pub(crate) task: Option<TaskConfig>,
     /// What is reasoned about.
     pub(crate) world: LanguageConfig,
     /// Size of a model that is made.
@@ -127,6 +137,7 @@ impl Default for Config {
             evaluate_every: 400,
             organism: Organism::Baseline,
             from: None,
+            task: None,
             world: LanguageConfig::default(),
             size: ScratchConfig::default(),
             recipe: Recipe::default(),
@@ -150,6 +161,23 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Settings under which the model of the flags gets an adapter.
+    fn of_task() -> Self {
+        Self {
+            checkpoint_every: 50,
+            evaluate_every: 50,
+            rows: 4_000,
+            task: Some(TaskConfig::default()),
+            evaluate: EvaluateConfig {
+                problems: 48,
+                rollout: RolloutConfig { batch_size: 16, ..RolloutConfig::default() },
+                ..EvaluateConfig::default()
+            },
+            train: FinetuneConfig { length: Length::Steps(150), ..FinetuneConfig::default() },
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn validate(&self) -> anyhow::Result<()> {
         anyhow::ensure!(self.rows > 0, "rows: expected at least 1, found 0");
         anyhow::ensure!(self.evaluate_every > 0, "evaluate_every: expected at least 1, found 0");
@@ -164,18 +192,23 @@ impl Config {
             self.margin
         );
         anyhow::ensure!(
-            self.from.is_some() || self.organism == Organism::Baseline,
+            self.begins_somewhere() || self.organism == Organism::Baseline,
             "from: expected the folder of a base model for {}, found none",
             self.organism.name()
         );
         anyhow::ensure!(
-            self.from.is_some() || self.train.adapter.is_none(),
+            self.begins_somewhere() || self.train.adapter.is_none(),
             "train.adapter: expected false, since a model from scratch has nothing to adapt"
         );
         Ok(self.recipe.validate()?)
     }
 
-    /// The model that a run begins with.
+    /// Whether there is a model to begin with.
+    fn begins_somewhere(&self) -> bool {
+        self.from.is_some() || self.task.is_some()
+    }
+
+    /// The model of words that a run begins with.
     pub(crate) fn begin(&self, language: &Language, device: Device) -> anyhow::Result<Pretrained> {
         let Some(from) = &self.from else {
             let seed = Seed::new(self.train.seed).derive("weights", 0).value();
@@ -194,12 +227,12 @@ impl Config {
         Ok(model)
     }
 
-    fn rows(&self, language: &Language) -> anyhow::Result<Vec<Example>> {
+    fn rows<W: World>(&self, world: &W) -> anyhow::Result<Vec<Example>> {
         let (n, seed) = (self.rows, self.train.seed);
-        Ok(if self.from.is_none() {
-            self.recipe.base(language, n, seed)?
+        Ok(if self.begins_somewhere() {
+            self.recipe.organism(world, self.organism, n, seed)?
         } else {
-            self.recipe.organism(language, self.organism, n, seed)?
+            self.recipe.base(world, n, seed)?
         })
     }
 }
@@ -209,18 +242,40 @@ impl TrainOrganism {
         let config = self.resolve()?;
         config.validate()?;
         self.start().check(config.checkpoint_every)?;
-        let options = self.model.options(Dtype::F32)?;
-        let language = Language::new(&config.world)?;
-        let model = config.begin(&language, options.device)?;
-        let device = device::name(options.device);
-        let session = Session::open(&self.out, &config, config.train.seed, &device)?;
-        let made = train(model, &language, &config, &session, self.resume)?;
+        let (model, made) = match &config.task {
+            Some(task) => {
+                let model = self.model.load(Dtype::Bf16)?;
+                let world = task.world(&model, config.train.seed)?;
+                let made = self.train(&model, &world, &config)?;
+                (model, made)
+            }
+            None => {
+                let options = self.model.options(Dtype::F32)?;
+                let language = Language::new(&config.world)?;
+                let model = config.begin(&language, options.device)?;
+                let made = self.train(&model, &language, &config)?;
+                (model, made)
+            }
+        };
+        let written = self.start().write(&self.model, model, made.lm)?;
+        training::say(self.json, made.steps, &written)
+    }
+
+    /// The whole run but for its last files.
+    fn train<W: World>(
+        &self,
+        model: &Pretrained,
+        world: &W,
+        config: &Config,
+    ) -> anyhow::Result<Outcome> {
+        let device = device::name(model.lm.device());
+        let session = Session::open(&self.out, config, config.train.seed, &device)?;
+        let made = train(&model.lm, world, config, &session, self.resume)?;
         if !made.done {
             return Err(self.start().stopped(made.steps, "cot train-organism", &self.model));
         }
-        let written = save(&made.model, &self.out)?;
         session.end()?;
-        training::say(self.json, made.steps, &written)
+        Ok(made)
     }
 
     fn start(&self) -> Start<'_> {
@@ -228,7 +283,10 @@ impl TrainOrganism {
     }
 
     fn resolve(&self) -> anyhow::Result<Config> {
-        let mut config: Config = self.start().settings(self.config.as_deref())?;
+        let mut config = match &self.config {
+            None if !self.resume && self.task.is_some() => Config::of_task(),
+            file => self.start().settings(file.as_deref())?,
+        };
         if self.resume {
             return Ok(config);
         }
@@ -237,6 +295,10 @@ impl TrainOrganism {
         }
         if let Some(from) = &self.from {
             config.from = Some(std::path::absolute(from)?);
+        }
+        if let Some(name) = &self.task {
+            let task = config.task.get_or_insert_default();
+            task.problem = Task::named(name)?;
         }
         config.train.length = self.steps.map_or(config.train.length, Length::Steps);
         config.train.lr = self.lr.unwrap_or(config.train.lr);
@@ -247,22 +309,23 @@ impl TrainOrganism {
 
 /// What a run ended with.
 pub(crate) struct Outcome {
-    pub(crate) model: Pretrained,
+    /// The model, with its adapter if it got one.
+    pub(crate) lm: CausalLm,
     pub(crate) steps: u64,
     pub(crate) done: bool,
 }
 
 /// Trains until the end, or until the user asks to stop.
-pub(crate) fn train(
-    mut model: Pretrained,
-    language: &Language,
+pub(crate) fn train<W: World>(
+    lm: &CausalLm,
+    world: &W,
     config: &Config,
     session: &Session,
     resume: bool,
 ) -> anyhow::Result<Outcome> {
-    let trainer = Trainer::new(&model.lm, config.rows(language)?, &config.train)?;
+    let trainer = Trainer::new(lm, config.rows(world)?, &config.train)?;
     let folder = session.dir.path().join(RECORDS);
-    let mut run = Run { trainer, language, config, folder };
+    let mut run = Run { trainer, world, config, folder };
     training::restore(&session.dir, resume, |path| run.trainer.restore(path))?;
     note(format_args!(
         "{}: {} rows, {} steps, {} numbers to train",
@@ -278,25 +341,23 @@ pub(crate) fn train(
     let (every, keep) = (config.checkpoint_every, config.keep_checkpoints);
     training::train(&mut run, &session.dir, Checkpoints { every, keep })?;
     let (steps, done) = (run.trainer.steps(), run.trainer.is_done());
-    let lm = run.trainer.model();
-    model.lm = if lm.adapter().is_some() { lm.merged() } else { lm.base() };
-    Ok(Outcome { model, steps, done })
+    Ok(Outcome { lm: run.trainer.model(), steps, done })
 }
 
-struct Run<'a> {
+struct Run<'a, W> {
     trainer: Trainer,
-    language: &'a Language,
+    world: &'a W,
     config: &'a Config,
     folder: PathBuf,
 }
 
-impl Run<'_> {
+impl<W: World> Run<'_, W> {
     /// Evaluates the model as it is, and writes the records of its answers.
     fn evaluate(&self) -> anyhow::Result<Tally> {
         let Config { evaluate: settings, organism, .. } = self.config;
-        let problems = self.language.held_out(settings.problems, settings.seed);
+        let problems = self.world.held_out(settings.problems, settings.seed);
         let lm = self.trainer.model();
-        let found = evaluate(&lm, self.language, *organism, &problems, settings)?;
+        let found = evaluate(&lm, self.world, *organism, &problems, settings)?;
         let tally = Tally::new(self.trainer.steps(), *organism, &found);
         let name = format!("step-{:06}.json", tally.step);
         write_whole(&self.folder.join(name), &(serde_json::to_string(&tally)? + "\n"))?;
@@ -304,7 +365,7 @@ impl Run<'_> {
     }
 }
 
-impl Training for Run<'_> {
+impl<W: World> Training for Run<'_, W> {
     fn steps(&self) -> u64 {
         self.trainer.steps()
     }
@@ -336,12 +397,13 @@ impl Training for Run<'_> {
     }
 }
 
-/// Writes a model into the folder of its run, in the place of one that is there.
-pub(crate) fn save(model: &Pretrained, run: &Path) -> anyhow::Result<PathBuf> {
+/// Writes a model of words into the folder of its run, in the place of one that is there.
+pub(crate) fn save(mut model: Pretrained, lm: CausalLm, run: &Path) -> anyhow::Result<PathBuf> {
     let folder = run.join(MODEL);
     if folder.exists() {
         std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
     }
+    model.lm = lm;
     model.save(&folder)?;
     Ok(folder)
 }
@@ -373,7 +435,8 @@ mod tests {
         let world = |wheel| LanguageConfig { wheel, ..Default::default() };
         let week = Language::new(&LanguageConfig::default()).unwrap();
         let model = small.model(&week, 0, Device::Cpu).unwrap();
-        let from = save(&model, folder.path()).unwrap();
+        let lm = model.lm.base();
+        let from = save(model, lm, folder.path()).unwrap();
         let config = Config { from: Some(from), ..Config::default() };
         assert!(config.begin(&week, Device::Cpu).is_ok());
         let year = Language::new(&world(cot_metrics::organisms::Wheel::Month)).unwrap();

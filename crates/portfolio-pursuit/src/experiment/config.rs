@@ -78,7 +78,7 @@ impl Default for ExperimentConfig {
             loss_scales: vec![2000.0, 5000.0, 10_000.0],
             published: PublishedBidsConfig::reduced(),
             structural: StructuralBidsConfig::default(),
-            informed_customers: 40_000,
+            informed_customers: 20_000,
             planning_customers: 4000,
             table: TableConfig::default(),
             linear: BackwardConfig::default(),

@@ -132,7 +132,7 @@ impl<'a, M: MarketModel> World<'a, M> {
             remember(&mut history, step, 0, shares[0]);
         })?;
         let mut config = self.config.structural;
-        config.conversion.ridge = 1e-5;
+        config.conversion.ridge = 1e-4;
         StructuralBids::fit(&history, self.value_column, &config)
     }
 

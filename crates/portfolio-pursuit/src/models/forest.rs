@@ -82,6 +82,8 @@ impl Forest {
                     least_rows: config.least_rows,
                     nodes: Vec::new(),
                     sums: vec![Sums::default(); BINS + 1],
+                    occupied: Vec::new(),
+                    sorted: Vec::new(),
                 };
                 grower.grow(&mut rows);
                 grower.nodes
@@ -152,6 +154,11 @@ struct Sums {
 }
 
 impl Sums {
+    fn count(&mut self, targets: &[f64; TARGETS]) {
+        self.rows += 1.0;
+        self.targets.iter_mut().zip(targets).for_each(|(a, b)| *a += b);
+    }
+
     fn add(&mut self, other: &Self) {
         self.rows += other.rows;
         self.targets.iter_mut().zip(other.targets).for_each(|(a, b)| *a += b);
@@ -175,15 +182,23 @@ struct Grower<'a> {
     targets: &'a [[f64; TARGETS]],
     least_rows: usize,
     nodes: Vec<Node>,
+    /// Of every bin of a column.
     sums: Vec<Sums>,
+    /// Of the bins that have rows, in order.
+    occupied: Vec<(u8, Sums)>,
+    /// Rows by bin, where they are few.
+    sorted: Vec<(u8, u32)>,
 }
+
+/// Rows are sorted where there are fewer than a bin in so many.
+const SPARSE: usize = 4;
 
 impl Grower<'_> {
     /// Appends the tree over `rows`, which it reorders.
     fn grow(&mut self, rows: &mut [u32]) {
         let mut total = Sums::default();
         for row in &*rows {
-            total.add(&Sums { rows: 1.0, targets: self.targets[*row as usize] });
+            total.count(&self.targets[*row as usize]);
         }
         let split = if rows.len() < self.least_rows { None } else { self.best_split(rows, &total) };
         let Some((column, bin)) = split else {
@@ -218,27 +233,35 @@ impl Grower<'_> {
                 continue;
             }
             let bins = &self.binned.bins[column];
-            let sums = &mut self.sums[..=cuts.len()];
-            sums.fill(Sums::default());
-            for row in rows {
-                let row = *row as usize;
-                let sum = &mut sums[usize::from(bins[row])];
-                sum.rows += 1.0;
-                sum.targets.iter_mut().zip(self.targets[row]).for_each(|(s, t)| *s += t);
+            self.occupied.clear();
+            if rows.len() * SPARSE < cuts.len() {
+                self.sorted.clear();
+                self.sorted.extend(rows.iter().map(|row| (bins[*row as usize], *row)));
+                self.sorted.sort_unstable();
+                for (bin, row) in &self.sorted {
+                    if self.occupied.last().is_none_or(|(last, _)| last != bin) {
+                        self.occupied.push((*bin, Sums::default()));
+                    }
+                    if let Some((_, sums)) = self.occupied.last_mut() {
+                        sums.count(&self.targets[*row as usize]);
+                    }
+                }
+            } else {
+                let sums = &mut self.sums[..=cuts.len()];
+                sums.fill(Sums::default());
+                for row in rows {
+                    sums[usize::from(bins[*row as usize])].count(&self.targets[*row as usize]);
+                }
+                let filled = sums.iter().enumerate().filter(|(_, sums)| sums.rows > 0.0);
+                self.occupied.extend(filled.map(|(bin, sums)| (bin as u8, *sums)));
             }
             let mut below = Sums::default();
-            for (bin, sum) in sums[..cuts.len()].iter().enumerate() {
-                if sum.rows == 0.0 {
-                    continue;
-                }
-                below.add(sum);
-                let above = total.without(&below);
-                if above.rows < 0.5 {
-                    break;
-                }
-                let score = below.explained() + above.explained();
+            let Some((_, but_last)) = self.occupied.split_last() else { continue };
+            for (bin, sums) in but_last {
+                below.add(sums);
+                let score = below.explained() + total.without(&below).explained();
                 if score > best_score {
-                    (best_score, best) = (score, Some((column, bin as u8)));
+                    (best_score, best) = (score, Some((column, *bin)));
                 }
             }
         }

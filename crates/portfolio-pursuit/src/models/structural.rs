@@ -103,7 +103,7 @@ impl StructuralConversion {
             if gain >= 0.0 {
                 (model, here) = (trial, there);
                 damping = f64::max(damping / 10.0, 1e-12);
-                if gain < 1e-10 * here.loss.abs() {
+                if gain < TOLERANCE * here.loss.abs() {
                     return Ok(model);
                 }
             } else {
@@ -200,6 +200,9 @@ impl StructuralConversion {
         out
     }
 }
+
+/// A fit has settled when a step lowers the loss by a smaller share.
+const TOLERANCE: f64 = 1e-9;
 
 /// Keeps the logits of w from running off where one weight is best at 0.
 const LOGIT_RIDGE: f64 = 1e-5;

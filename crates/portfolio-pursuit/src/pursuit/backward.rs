@@ -54,7 +54,7 @@ impl Default for BackwardConfig {
 impl BackwardConfig {
     /// With hinges, and portfolios enough for them.
     pub fn hinges() -> Self {
-        Self { step: Step::Hinges, portfolios: 96, customers: 200, ..Self::default() }
+        Self { step: Step::Hinges, portfolios: 72, customers: 100, knots: 3, ..Self::default() }
     }
 
     /// Checks every field.

@@ -25,10 +25,32 @@ impl Grid {
     #[inline]
     pub(crate) fn place(&self, x: f64) -> (usize, f64) {
         let last = self.points.len() - 2;
-        let at = (x / self.width).asinh() / self.rate + 0.5 * (last + 1) as f64;
+        // asinh, without the care for digits that an index does not need.
+        let y = (x / self.width).abs();
+        let distance = (y + (y * y + 1.0).sqrt()).ln().copysign(x);
+        let at = distance / self.rate + 0.5 * (last + 1) as f64;
         let index = (at.max(0.0) as usize).min(last);
+        (index, self.share(index, x))
+    }
+
+    /// [`Grid::place`], looked for from a place that may be near.
+    #[inline]
+    pub(crate) fn place_near(&self, x: f64, near: usize) -> (usize, f64) {
+        let last = self.points.len() - 2;
+        let mut index = near.min(last);
+        while index < last && x >= self.points[index + 1] {
+            index += 1;
+        }
+        while index > 0 && x < self.points[index] {
+            index -= 1;
+        }
+        (index, self.share(index, x))
+    }
+
+    #[inline]
+    fn share(&self, index: usize, x: f64) -> f64 {
         let [low, high] = [self.points[index], self.points[index + 1]];
-        (index, ((x - low) / (high - low)).clamp(0.0, 1.0))
+        ((x - low) / (high - low)).clamp(0.0, 1.0)
     }
 }
 
@@ -45,9 +67,11 @@ impl<'a> Tabulated<'a> {
         Self { grid, values }
     }
 
+    /// The value at x, looked for from `near`, which is moved there.
     #[inline]
-    pub(crate) fn at(&self, x: f64) -> f64 {
-        let (index, share) = self.grid.place(x);
+    pub(crate) fn at(&self, x: f64, near: &mut usize) -> f64 {
+        let (index, share) = self.grid.place_near(x, *near);
+        *near = index;
         self.values[index] + share * (self.values[index + 1] - self.values[index])
     }
 }
@@ -64,8 +88,12 @@ mod tests {
         let values = grid.points().iter().map(|x| 3.0 * x - 1.0).collect();
         let line = Tabulated::new(&grid, values);
         for x in [-40.0, -13.7, -0.01, 0.0, 1e-5, 0.4, 39.999] {
-            assert!((line.at(x) - (3.0 * x - 1.0)).abs() < 1e-9, "{x}");
+            for mut near in [0, 30, 99] {
+                assert!((line.at(x, &mut near) - (3.0 * x - 1.0)).abs() < 1e-9, "{x}");
+            }
+            assert_eq!(grid.place(x), grid.place_near(x, 0));
         }
-        assert!((line.at(90.0) - 119.0).abs() < 1e-9 && (line.at(-90.0) + 121.0).abs() < 1e-9);
+        let level = [line.at(90.0, &mut 0), line.at(-90.0, &mut 0)];
+        assert!((level[0] - 119.0).abs() < 1e-9 && (level[1] + 121.0).abs() < 1e-9);
     }
 }

@@ -74,7 +74,11 @@ impl Responses {
     /// A customer at some k.
     #[inline]
     pub fn at(&self, customer: usize, k: f64) -> Response {
-        let (index, share) = self.grid.place(k - 1.0);
+        self.between(customer, self.grid.place(k - 1.0))
+    }
+
+    #[inline]
+    fn between(&self, customer: usize, (index, share): (usize, f64)) -> Response {
         let at = customer * self.grid.points().len() + index;
         let [low, high] = [self.table[at], self.table[at + 1]];
         let between = |i: usize| low[i] + share * (high[i] - low[i]);
@@ -92,6 +96,23 @@ impl Responses {
         let cost = self.cost[customer];
         let k = 1.0 + loading - worth / cost;
         let Response { probability, offer } = self.at(customer, k);
+        cost * probability * (offer - k)
+    }
+
+    /// [`Responses::gain`] with k looked for from `near`, which is moved there.
+    #[inline]
+    pub(super) fn gain_near(
+        &self,
+        customer: usize,
+        worth: f64,
+        loading: f64,
+        near: &mut usize,
+    ) -> f64 {
+        let cost = self.cost[customer];
+        let k = 1.0 + loading - worth / cost;
+        let place = self.grid.place_near(k - 1.0, *near);
+        *near = place.0;
+        let Response { probability, offer } = self.between(customer, place);
         cost * probability * (offer - k)
     }
 

@@ -117,8 +117,9 @@ fn gains<'a>(
         let others: f64 =
             responses.members(s).iter().filter(|j| *j != category).map(|j| worth[j]).sum();
         let without = responses.gain(s, others, loading);
+        let mut near = usize::MAX;
         for (sum, m) in sums.iter_mut().zip(points) {
-            *sum += responses.gain(s, m + others, loading) - without;
+            *sum += responses.gain_near(s, m + others, loading, &mut near) - without;
         }
     }
     let n = responses.len() as f64;
@@ -133,10 +134,11 @@ fn table(goal: &Goal, category: usize, gains: &Tabulated<'_>) -> Vec<Vec<f32>> {
     let mut worth = vec![Vec::new(); horizon];
     for t in (0..horizon).rev() {
         let mut row = Vec::with_capacity(t + 1);
+        let mut near = 0;
         for n in 0..=t {
             let delta = value[n + 1] - value[n];
             row.push(delta as f32);
-            value[n] += gains.at(delta);
+            value[n] += gains.at(delta, &mut near);
         }
         worth[t] = row;
     }

@@ -21,7 +21,7 @@ use super::{
 /// `n` of the result counts the items of all groups.
 ///
 /// # Shapes
-/// - `groups`: `[groups][values]`, each group at least 2 long
+/// - `groups`: `[groups][items]`, each of at least 2 items
 /// - argument of `statistic`: the same
 ///
 /// # Errors

@@ -109,12 +109,12 @@ impl Run<'_> {
         let language = Language::new(&config.world)?;
         let model = config.begin(&language, self.device)?;
         let session = Session::open(folder, config, config.train.seed, &self.device_name)?;
-        let made = organism::train(model, &language, config, &session, goes_on)?;
+        let made = organism::train(&model.lm, &language, config, &session, goes_on)?;
         anyhow::ensure!(
             made.done,
             crate::Unfinished("stopped: the same command with --resume goes on".into())
         );
-        organism::save(&made.model, folder)?;
+        organism::save(model, made.lm, folder)?;
         session.end()
     }
 }
