@@ -196,8 +196,8 @@ const ATTEMPTS: &[(&str, &str)] = &[
     ),
     (
         "a race of links",
-        "touch mine; (for i in $(seq 300); do ln -sfn mine l; ln -sfn /etc/shadow l; done) & \
-         for i in $(seq 60); do cat l 2>/dev/null; done | grep -q . && echo ESCAPED",
+        "touch mine; (for i in $(seq 300); do ln -sfn mine race; ln -sfn /etc/shadow race; done) & \
+         for i in $(seq 60); do cat race 2>/dev/null; done | grep -q . && echo ESCAPED",
     ),
 ];
 
