@@ -309,7 +309,7 @@ mod tests {
         let shadow_prices = ShadowPrices { volume: 3.0, ..ShadowPrices::default() };
         // A sale that is worth £3 more is a k that is less by 3/200.
         let joint = JointLimits { volume: Some(1.0), ..JointLimits::default() };
-        let pushed = quoted(Plan { shadow_prices, joint, ..plan() }, &customer(70.0));
+        let pushed = quoted(Plan { joint, shadow_prices, ..plan() }, &customer(70.0));
         let slope = 40.0 * (pushed.multiplier - (1.0 - 0.015)) * (1.0 - pushed.acceptance);
         assert!((slope - 1.0).abs() < 0.01 && pushed.price < plain.price);
         let loaded = quoted(Plan { loading: 0.02, ..plan() }, &customer(70.0));
