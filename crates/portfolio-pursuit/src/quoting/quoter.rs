@@ -320,7 +320,7 @@ mod tests {
     fn propensities_are_the_frequencies_of_prices() {
         let limits = PriceLimits { most_multiple: 1.08, ..PriceLimits::default() };
         let exploration = Some(Exploration { chance: 0.1, ..Exploration::default() });
-        let mut quoter = Quoter::new(Plan { limits, exploration, ..plan() }).unwrap();
+        let mut quoter = Quoter::new(Plan { limits, exploration, steps: 201, ..plan() }).unwrap();
         let mut seen = std::collections::BTreeMap::new();
         let n = 20_000;
         let mut record = QuoteRecord::default();
