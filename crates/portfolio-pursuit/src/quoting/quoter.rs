@@ -74,7 +74,8 @@ impl Quoter {
 
     /// What a customer in these categories is worth beside its profit, in £; 0 in none.
     pub fn worth(&self, members: Members) -> f64 {
-        members.iter().map(|i| self.plan.categories[i].worth).sum()
+        // An empty sum would be −0.
+        members.iter().fold(0.0, |worth, i| worth + self.plan.categories[i].worth)
     }
 
     /// Quotes one customer into `record`.
@@ -287,7 +288,8 @@ mod tests {
             unwanted.reasons,
             ["unwanted: age in [17, 25] is worth £-8.00", "wanted: age in [20, 60] is worth £5.00"]
         );
-        assert_eq!(quoted(plan(), &customer(70.0)).k.to_bits(), 1.0_f64.to_bits());
+        let outside = quoted(plan(), &customer(70.0));
+        assert_eq!([outside.k, outside.worth].map(f64::to_bits), [1.0, 0.0].map(f64::to_bits));
     }
 
     #[test]
