@@ -37,7 +37,9 @@ impl Choice {
             sum += *weight;
         }
         let scale = 1.0 / sum;
-        probabilities.iter_mut().for_each(|p| *p *= scale);
+        for p in probabilities {
+            *p *= scale;
+        }
         walk * scale
     }
 

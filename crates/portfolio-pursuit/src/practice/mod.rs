@@ -2,6 +2,7 @@
 //! jointly by all of them, a record of every quote, and what another policy would have earned.
 
 mod bounds;
+mod dual;
 mod joint;
 mod off_policy;
 

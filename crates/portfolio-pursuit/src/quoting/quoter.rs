@@ -74,7 +74,8 @@ impl Quoter {
 
     /// What a customer in these categories is worth beside its profit, in £; 0 in none.
     pub fn worth(&self, members: Members) -> f64 {
-        members.iter().map(|i| self.plan.categories[i].worth).sum()
+        // An empty sum would be −0.
+        members.iter().fold(0.0, |worth, i| worth + self.plan.categories[i].worth)
     }
 
     /// Quotes one customer into `record`.
@@ -287,7 +288,8 @@ mod tests {
             unwanted.reasons,
             ["unwanted: age in [17, 25] is worth £-8.00", "wanted: age in [20, 60] is worth £5.00"]
         );
-        assert_eq!(quoted(plan(), &customer(70.0)).k.to_bits(), 1.0_f64.to_bits());
+        let outside = quoted(plan(), &customer(70.0));
+        assert_eq!([outside.k, outside.worth].map(f64::to_bits), [1.0, 0.0].map(f64::to_bits));
     }
 
     #[test]
@@ -309,7 +311,7 @@ mod tests {
         let shadow_prices = ShadowPrices { volume: 3.0, ..ShadowPrices::default() };
         // A sale that is worth £3 more is a k that is less by 3/200.
         let joint = JointLimits { volume: Some(1.0), ..JointLimits::default() };
-        let pushed = quoted(Plan { shadow_prices, joint, ..plan() }, &customer(70.0));
+        let pushed = quoted(Plan { joint, shadow_prices, ..plan() }, &customer(70.0));
         let slope = 40.0 * (pushed.multiplier - (1.0 - 0.015)) * (1.0 - pushed.acceptance);
         assert!((slope - 1.0).abs() < 0.01 && pushed.price < plain.price);
         let loaded = quoted(Plan { loading: 0.02, ..plan() }, &customer(70.0));
@@ -320,7 +322,7 @@ mod tests {
     fn propensities_are_the_frequencies_of_prices() {
         let limits = PriceLimits { most_multiple: 1.08, ..PriceLimits::default() };
         let exploration = Some(Exploration { chance: 0.1, ..Exploration::default() });
-        let mut quoter = Quoter::new(Plan { limits, exploration, ..plan() }).unwrap();
+        let mut quoter = Quoter::new(Plan { limits, exploration, steps: 201, ..plan() }).unwrap();
         let mut seen = std::collections::BTreeMap::new();
         let n = 20_000;
         let mut record = QuoteRecord::default();

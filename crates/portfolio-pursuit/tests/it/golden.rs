@@ -1,4 +1,4 @@
-//! The golden instance: numbers from an independent program (dense NumPy arrays, exact forward
+//! The golden instance: numbers from an independent program (dense arrays in Python, exact forward
 //! evaluation), checked by a hundred thousand simulated epochs.
 
 use portfolio_pursuit::{
