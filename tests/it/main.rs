@@ -9,4 +9,5 @@ mod finetune;
 mod generate;
 mod judge;
 mod klq;
+mod portfolio;
 mod score;

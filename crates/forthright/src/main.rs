@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its user")]
 
-#[cfg(feature = "lm")]
+#[cfg(any(feature = "lm", feature = "portfolio"))]
 mod bench;
 #[cfg(feature = "early-exit")]
 mod early_exit;
@@ -11,6 +11,8 @@ mod interrupt;
 mod klq;
 #[cfg(feature = "lm")]
 mod lm;
+#[cfg(feature = "portfolio")]
+mod portfolio;
 #[cfg(feature = "runs")]
 mod progress;
 #[cfg(any(feature = "klq", feature = "early-exit"))]
@@ -49,6 +51,9 @@ enum System {
     /// Exits of the forward pass: calibrate, train, measure how deep tokens go
     #[cfg(feature = "early-exit")]
     EarlyExit(Box<early_exit::EarlyExit>),
+    /// Insurance portfolio pursuit: a market of quoting firms, exact solutions, quotes with reasons
+    #[cfg(feature = "portfolio")]
+    Portfolio(Box<portfolio::Portfolio>),
     /// summary.json and report.html of a folder of runs
     Report {
         /// The folder that holds the runs' folders
@@ -66,6 +71,8 @@ fn main() -> ExitCode {
         System::Klq(command) => command.run(),
         #[cfg(feature = "early-exit")]
         System::EarlyExit(command) => command.run(),
+        #[cfg(feature = "portfolio")]
+        System::Portfolio(command) => command.run(),
         System::Report { folder } => report(&folder),
     };
     match result {

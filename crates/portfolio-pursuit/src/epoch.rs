@@ -8,7 +8,7 @@ use crate::{
     Error, MarketModel,
     error::in_range,
     policy::{Enquiry, Outcome, Policy},
-    portfolio::Categories,
+    portfolio::{Categories, Members},
     stream::Stream,
 };
 
@@ -115,7 +115,7 @@ pub fn run_epoch<M: MarketModel>(
     let mut books: Vec<Books> = firms.iter().map(new_books).collect();
     let mut features = vec![0.0; market.schema().len()];
     let (mut costs, mut offers) = (vec![0.0; count], vec![0.0; count]);
-    let mut multipliers = vec![0.0; count];
+    let (mut multipliers, mut members) = (vec![0.0; count], vec![Members::NONE; count]);
 
     for time in 0..config.customers {
         let index = epoch * u64::from(config.customers) + u64::from(time);
@@ -123,10 +123,11 @@ pub fn run_epoch<M: MarketModel>(
         market.features(&visitor, &mut features);
         for (f, firm) in firms.iter_mut().enumerate() {
             let cost = market.cost(&visitor, f);
+            members[f] = firm.categories.members(&features);
             let enquiry = Enquiry {
                 features: &features,
                 cost,
-                members: firm.categories.members(&features),
+                members: members[f],
                 portfolio: &books[f].portfolio,
                 time,
                 horizon: config.customers,
@@ -154,7 +155,7 @@ pub fn run_epoch<M: MarketModel>(
             let enquiry = Enquiry {
                 features: &features,
                 cost: costs[f],
-                members: firm.categories.members(&features),
+                members: members[f],
                 portfolio: &books[f].portfolio,
                 time,
                 horizon: config.customers,
@@ -162,12 +163,12 @@ pub fn run_epoch<M: MarketModel>(
             let won = winner == Some(f);
             firm.policy.observe(&Outcome { enquiry, multiplier: multipliers[f], won });
             if won {
-                let (members, books) = (enquiry.members, &mut books[f]);
+                let books = &mut books[f];
                 books.profit += offers[f] - costs[f];
                 books.true_profit += offers[f] - market.true_cost(&visitor);
                 books.premium += offers[f];
                 books.sales += 1;
-                members.add_to(&mut books.portfolio);
+                members[f].add_to(&mut books.portfolio);
             }
         }
     }

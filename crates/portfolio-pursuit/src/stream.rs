@@ -18,14 +18,16 @@ pub struct Stream {
 
 /// The increment of `SplitMix64`: 2⁶⁴ over the golden ratio.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+/// Another odd number: 2⁶⁴ over the silver ratio.
+const SILVER: u64 = 0x6A09_E667_F3BC_C909;
 
 impl Stream {
     /// Stream `index` of a seed.
     #[inline]
     pub fn at(seed: Seed, index: u64) -> Self {
-        // Two maps of the index that are one-to-one each, so no two indices share a state.
-        let first = finalize(seed.value() ^ finalize(index.wrapping_add(GOLDEN)));
-        let second = finalize(first.wrapping_add(index.wrapping_mul(GOLDEN)).wrapping_add(GOLDEN));
+        // Each map of the index is one-to-one, so no two indices share a state.
+        let first = finalize(seed.value().wrapping_add(index.wrapping_mul(GOLDEN)));
+        let second = finalize((!seed.value()).wrapping_add(index.wrapping_mul(SILVER)));
         Self { state: [first, second | u64::from(first | second == 0)] }
     }
 

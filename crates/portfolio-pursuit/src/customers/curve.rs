@@ -4,12 +4,19 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Schema, error::in_range};
+use crate::{Error, Schema, error::in_range, practice::Rung};
 
 /// A conversion curve: the probability that an offer is taken.
 pub trait ConversionCurve: Sync {
     /// Probability that a customer with these features takes an offer of `multiplier` times `cost`.
     fn acceptance(&self, features: &[f64], cost: f64, multiplier: f64) -> f64;
+
+    /// Writes the acceptance of every price of one customer's ladder.
+    fn climb(&self, features: &[f64], cost: f64, rungs: &mut [Rung]) {
+        for rung in rungs {
+            rung.acceptance = self.acceptance(features, cost, rung.price / cost);
+        }
+    }
 }
 
 /// A logistic curve that falls with the price whatever its weights are.
@@ -66,15 +73,34 @@ impl LogisticCurve {
     }
 }
 
-impl ConversionCurve for PlacedCurve {
+impl PlacedCurve {
+    /// Logit of acceptance at cost, and what it falls by for one more multiple.
     #[inline]
-    fn acceptance(&self, features: &[f64], _: f64, multiplier: f64) -> f64 {
+    fn line(&self, features: &[f64]) -> (f64, f64) {
         let sum = |weights: &[(usize, f64)]| -> f64 {
             weights.iter().map(|&(i, weight)| weight * features[i]).sum()
         };
-        let slope = self.slope * sum(&self.slope_weights).exp();
-        let logit = self.intercept + sum(&self.weights) - slope * (multiplier - 1.0);
-        1.0 / (1.0 + (-logit).exp())
+        (self.intercept + sum(&self.weights), self.slope * sum(&self.slope_weights).exp())
+    }
+}
+
+#[inline]
+fn logistic(logit: f64) -> f64 {
+    1.0 / (1.0 + (-logit).exp())
+}
+
+impl ConversionCurve for PlacedCurve {
+    #[inline]
+    fn acceptance(&self, features: &[f64], _: f64, multiplier: f64) -> f64 {
+        let (at_cost, slope) = self.line(features);
+        logistic(at_cost - slope * (multiplier - 1.0))
+    }
+
+    fn climb(&self, features: &[f64], cost: f64, rungs: &mut [Rung]) {
+        let (at_cost, slope) = self.line(features);
+        for rung in rungs {
+            rung.acceptance = logistic(at_cost - slope * (rung.price / cost - 1.0));
+        }
     }
 }
 

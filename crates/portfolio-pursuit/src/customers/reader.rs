@@ -232,6 +232,37 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_comes_is_a_customer_or_a_named_row(
+            body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400),
+            cuts in proptest::collection::vec(0..400_usize, 0..30),
+        ) {
+            // Mostly noise, with the separators that make rows of it.
+            let mut text = HEADER.as_bytes().to_vec();
+            for (i, byte) in body.iter().enumerate() {
+                text.push(*byte);
+                if cuts.contains(&i) {
+                    text.push(if i % 3 == 0 { b'\n' } else { b',' });
+                }
+            }
+            let mut reader = CustomerReader::new(text.as_slice(), spec()).unwrap();
+            let mut customer = Customer::default();
+            for row in 1.. {
+                proptest::prop_assert!(row <= 500);
+                match reader.read(&mut customer) {
+                    Ok(false) => break,
+                    Ok(true) => {
+                        proptest::prop_assert!(customer.cost > 0.0);
+                        proptest::prop_assert!(customer.features.iter().all(|x| x.is_finite()));
+                    }
+                    Err(Error::Row { row: named, .. }) => proptest::prop_assert_eq!(named, row),
+                    Err(other) => proptest::prop_assert!(false, "{}", other),
+                }
+            }
+        }
+    }
+
     #[test]
     fn headers_must_fit() {
         let said =

@@ -117,6 +117,14 @@ impl Instance {
         }
     }
 
+    /// Whether so few customers can have led to a portfolio: no count above their number, nor the sum
+    /// above what they add were each of the type with most categories.
+    pub fn reachable(&self, portfolio: &[u32], time: u32) -> bool {
+        let most = self.types.iter().map(|t| t.categories.len()).max().unwrap_or(0);
+        let sum: u64 = portfolio.iter().map(|&n| u64::from(n)).sum();
+        portfolio.iter().all(|n| *n <= time) && sum <= most as u64 * u64::from(time)
+    }
+
     /// Membership of each type.
     pub(super) fn members(&self) -> Vec<Members> {
         self.types.iter().map(|t| Members::new(t.categories.iter().copied())).collect()

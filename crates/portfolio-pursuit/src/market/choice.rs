@@ -14,14 +14,16 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// The walk-away price at which `firms` equal offers are taken with probability `share` each.
-    ///
-    /// From exp(−β(o − b)) = share / (1 − firms·share): b = o − ln(1/share − firms)/β, and 0 where
-    /// that is negative.
+    /// The walk-away price at which each of several firms that all offer `offer` wins a given share:
+    /// b = o − odds/β with `odds` = [`log_odds`](Self::log_odds), and 0 where that is negative.
     #[inline]
-    pub fn calibrated(sensitivity: f64, offer: f64, firms: usize, share: f64) -> Self {
-        let distance = (1.0 / share - firms as f64).ln() / sensitivity;
-        Self { sensitivity, walk_away: (offer - distance).max(0.0) }
+    pub fn calibrated(sensitivity: f64, offer: f64, odds: f64) -> Self {
+        Self { sensitivity, walk_away: (offer - odds / sensitivity).max(0.0) }
+    }
+
+    /// ln(1/share − firms), from exp(−β(o − b)) = share / (1 − firms·share).
+    pub fn log_odds(firms: usize, share: f64) -> f64 {
+        (1.0 / share - firms as f64).ln()
     }
 
     /// Writes the probability of each offer and returns that of walking away.
@@ -35,7 +37,9 @@ impl Choice {
             sum += *weight;
         }
         let scale = 1.0 / sum;
-        probabilities.iter_mut().for_each(|p| *p *= scale);
+        for p in probabilities {
+            *p *= scale;
+        }
         walk * scale
     }
 
@@ -66,7 +70,7 @@ mod tests {
 
     #[test]
     fn equal_offers_win_the_share_they_were_calibrated_to() {
-        let choice = Choice::calibrated(0.05, 1100.0, 6, 0.1);
+        let choice = Choice::calibrated(0.05, 1100.0, Choice::log_odds(6, 0.1));
         let mut p = [0.0; 6];
         let walk = choice.probabilities(&OFFERS, &mut p);
         assert!(p.iter().all(|p| (p - 0.1).abs() < 1e-12) && (walk - 0.4).abs() < 1e-12);
@@ -74,7 +78,10 @@ mod tests {
 
     #[test]
     fn a_visitor_who_hardly_minds_money_never_walks_for_less_than_nothing() {
-        assert_eq!(Choice::calibrated(1e-4, 1100.0, 6, 0.1).walk_away.to_bits(), 0);
+        assert_eq!(
+            Choice::calibrated(1e-4, 1100.0, Choice::log_odds(6, 0.1)).walk_away.to_bits(),
+            0
+        );
     }
 
     proptest! {

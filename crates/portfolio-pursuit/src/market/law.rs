@@ -62,6 +62,7 @@ pub struct Person {
 /// The distribution of [`Person`]s, with the tables it is drawn from.
 #[derive(Debug, Clone)]
 pub struct Law {
+    quantile: UpperQuantile,
     ages: Alias,
     occupations: [Alias; 4],
     /// Per age: years of driving − 1.
@@ -82,7 +83,8 @@ impl Law {
         let children = (YOUNGEST..=OLDEST)
             .map(|age| [false, true].map(|married| at_most(parenthood(age, married), children)))
             .collect();
-        Self { ages: Alias::new(&ages), occupations, years, children }
+        let quantile = UpperQuantile::new();
+        Self { quantile, ages: Alias::new(&ages), occupations, years, children }
     }
 
     /// Draws one visitor.
@@ -93,9 +95,11 @@ impl Law {
         let location = stream.below(4);
         let occupation = self.occupations[location as usize].draw(stream);
         let percentile = (1.1 * beta(stream, 2 + 2 * occupation, 10 - 2 * occupation)).min(1.0);
-        let salary = salary(age, percentile);
-
         let a = f64::from(age);
+        let base = (40_000.0 - 25.0 * (a - 45.0) * (a - 45.0)).max(20_000.0);
+        // 3·base·max(BetaInv(percentile; 3, 9), 0.3)
+        let salary = thousands(3.0 * base * self.quantile.at(percentile));
+
         let married = stream.unit() < marriage(a);
         let uniform = stream.unit();
         let at_most = &self.children[index as usize][usize::from(married)];
@@ -110,7 +114,7 @@ impl Law {
         let income_per_head = (salary + partner) / (adults + f64::from(children));
 
         let years_driving = 1 + self.years[index as usize].draw(stream);
-        let risk = beta(stream, 1 + location, 5 - location);
+        let risk = order_statistic(stream, location);
         let claims = rare_binomial(stream, years_driving, 0.07 * risk);
         let risk_perception = f64::from(claims) / (0.14 * f64::from(years_driving)) + risk / 2.0;
         let car_value = (0.2 + gamma_integer(stream, 4) / 8.0) * salary / (1.0 + children_each);
@@ -193,13 +197,6 @@ fn at_most(parenthood: f64, children: Children) -> [f64; MOST_CHILDREN as usize]
     })
 }
 
-/// 3·base·max(BetaInv(percentile; 3, 9), 0.3), floored to thousands.
-#[inline]
-fn salary(age: u32, percentile: f64) -> f64 {
-    let base = (40_000.0 - 25.0 * (f64::from(age) - 45.0).powi(2)).max(20_000.0);
-    thousands(3.0 * base * upper_quantile(percentile))
-}
-
 #[inline]
 fn thousands(pounds: f64) -> f64 {
     (pounds / 1000.0).floor() * 1000.0
@@ -208,31 +205,58 @@ fn thousands(pounds: f64) -> f64 {
 /// max(x, 0.3) with P(Beta(3, 9) ≤ x) = p.
 ///
 /// With y = 1 − x the upper tail is a polynomial, P(Binomial(11, x) ≤ 2) = y⁹(1 + 9x + 45x²), convex
-/// in y where x > 0.3 > 2/10, the mode; so Newton's steps from the right never pass the root.
-#[inline]
-fn upper_quantile(p: f64) -> f64 {
-    let tail = 1.0 - p;
-    let mut y = 0.7_f64;
-    let upper = |y: f64| {
+/// in y where x > 0.2, the mode; so Newton's steps from the right never pass the root.
+#[derive(Debug, Clone)]
+struct UpperQuantile {
+    /// y at the right end of equal parts of the tail, where Newton's steps begin.
+    starts: Vec<f64>,
+    /// Parts of a unit of tail.
+    parts: f64,
+}
+
+impl UpperQuantile {
+    const PARTS: usize = 512;
+
+    fn new() -> Self {
+        let most = Self::tail(0.7).0;
+        let parts = Self::PARTS as f64 / most;
+        let root = |i: usize| Self::newton(0.7, i as f64 / parts);
+        Self { starts: (1..=Self::PARTS).map(root).collect(), parts }
+    }
+
+    #[inline]
+    fn at(&self, p: f64) -> f64 {
+        let tail = 1.0 - p;
+        if tail <= 0.0 {
+            return 1.0;
+        }
+        match self.starts.get((tail * self.parts) as usize) {
+            Some(&start) => 1.0 - Self::newton(start, tail),
+            None => 0.3,
+        }
+    }
+
+    /// P(Beta(3, 9) > 1 − y), and its slope in y.
+    #[inline]
+    fn tail(y: f64) -> (f64, f64) {
         let (x, y2) = (1.0 - y, y * y);
         let y8 = (y2 * y2) * (y2 * y2);
         (y8 * y * (1.0 + 9.0 * x + 45.0 * x * x), 495.0 * y8 * x * x)
-    };
-    if tail >= upper(y).0 {
-        return 0.3;
     }
-    if tail <= 0.0 {
-        return 1.0;
-    }
-    for _ in 0..200 {
-        let (value, slope) = upper(y);
-        let step = (value - tail) / slope;
-        y -= step;
-        if step < 1e-12 * y {
-            break;
+
+    /// The y whose tail is `tail`, from one that is not below it.
+    #[inline]
+    fn newton(mut y: f64, tail: f64) -> f64 {
+        loop {
+            let (value, slope) = Self::tail(y);
+            let step = (value - tail) / slope;
+            y -= step;
+            // What is left after a step is of the order of its square.
+            if step <= 1e-8 * y {
+                return y;
+            }
         }
     }
-    1.0 - y
 }
 
 /// Gamma with an integer shape: the time of the `shape`-th event, −ln of a product of uniforms.
@@ -248,6 +272,18 @@ fn beta(stream: &mut Stream, a: u32, b: u32) -> f64 {
     let x = gamma_integer(stream, a);
     let y = gamma_integer(stream, b);
     x / (x + y)
+}
+
+/// Beta(1 + rank, 5 − rank): the uniform number of that rank, from 0, among five.
+#[inline]
+fn order_statistic(stream: &mut Stream, rank: u32) -> f64 {
+    let mut u: [f64; 5] = std::array::from_fn(|_| stream.unit());
+    let mut order = |i: usize, j: usize| (u[i], u[j]) = (u[i].min(u[j]), u[i].max(u[j]));
+    // The shortest network that sorts five.
+    for (i, j) in [(0, 3), (1, 4), (0, 2), (1, 3), (0, 1), (2, 4), (1, 2), (3, 4), (2, 3)] {
+        order(i, j);
+    }
+    u[rank as usize]
 }
 
 /// Laplace by inversion.
@@ -270,4 +306,41 @@ fn rare_binomial(stream: &mut Stream, n: u32, p: f64) -> u32 {
         left -= mass;
     }
     k
+}
+
+#[cfg(test)]
+mod tests {
+    use rl_core::seed::Seed;
+
+    use super::*;
+
+    #[test]
+    fn quantiles_are_those_of_the_beta_distribution() {
+        let quantile = UpperQuantile::new();
+        let below = beta_reg(3.0, 9.0, 0.3);
+        for p in (0..=20_000).map(|i| f64::from(i) / 20_000.0).chain([1.0 - 1e-9, 1.0 - 1e-15]) {
+            let x = quantile.at(p);
+            if p <= below {
+                assert!((x - 0.3).abs() < 1e-12, "{p}: {x}");
+            } else if p < 1.0 {
+                let tail = UpperQuantile::tail(1.0 - x).0;
+                assert!((tail / (1.0 - p) - 1.0).abs() < 1e-10, "{p}: {x}");
+            } else {
+                assert!((x - 1.0).abs() < f64::EPSILON);
+            }
+        }
+        assert!((1.0 - UpperQuantile::tail(0.6).0 - beta_reg(3.0, 9.0, 0.4)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn order_statistics_are_in_order() {
+        for i in 0..2000 {
+            let of = |rank| order_statistic(&mut Stream::at(Seed::new(1), i), rank);
+            let sorted: Vec<f64> = (0..5).map(of).collect();
+            let mut stream = Stream::at(Seed::new(1), i);
+            let mut plain: Vec<f64> = (0..5).map(|_| stream.unit()).collect();
+            plain.sort_by(f64::total_cmp);
+            assert_eq!(sorted, plain);
+        }
+    }
 }

@@ -88,6 +88,8 @@ pub struct SyntheticMarket {
     config: SyntheticConfig,
     law: Law,
     schema: Schema,
+    odds: f64,
+    noise: UnitGamma,
 }
 
 impl SyntheticMarket {
@@ -109,7 +111,9 @@ impl SyntheticMarket {
         columns.extend((0..5).map(|i| column(&format!("occupation_{i}"), Kind::Indicator)));
         columns.extend((0..4).map(|i| column(&format!("location_{i}"), Kind::Indicator)));
         let law = Law::new(config.children);
-        Ok(Self { law, schema: Schema::new(columns)?, config })
+        let odds = Choice::log_odds(config.firms, config.share_of_equal_offers);
+        let noise = UnitGamma::new(config.cost_shape);
+        Ok(Self { law, schema: Schema::new(columns)?, odds, noise, config })
     }
 
     /// The settings.
@@ -123,10 +127,9 @@ impl SyntheticMarket {
     /// (1.25 − 0.5·percentile)(1.25 − 0.5·risk perception) if there is taste, and not below 0.
     #[inline]
     pub fn choice(&self, person: &Person) -> Choice {
-        let SyntheticConfig { firms, share_of_equal_offers, reference_offer, .. } = self.config;
-        let offer = reference_offer * person.pure_premium;
+        let offer = self.config.reference_offer * person.pure_premium;
         let sensitivity = 1000.0 / person.income_per_head;
-        let mut choice = Choice::calibrated(sensitivity, offer, firms, share_of_equal_offers);
+        let mut choice = Choice::calibrated(sensitivity, offer, self.odds);
         if self.config.taste {
             let pride = (1.25 - 0.5 * person.percentile) * (1.25 - 0.5 * person.risk_perception);
             choice.walk_away = (choice.walk_away * pride).max(0.0);
@@ -165,7 +168,7 @@ impl MarketModel for SyntheticMarket {
         let uniform = stream.unit();
         let mut costs = [0.0; MAX_FIRMS];
         for cost in &mut costs[..self.config.firms] {
-            *cost = person.pure_premium * gamma(&mut stream, self.config.cost_shape);
+            *cost = person.pure_premium * self.noise.draw(&mut stream);
         }
         Visitor { person, choice, loyal_to, loyalty, uniform, costs }
     }
@@ -209,23 +212,35 @@ impl MarketModel for SyntheticMarket {
 }
 
 /// Gamma(shape, 1/shape), of mean 1, for a shape of at least 1 (Marsaglia and Tsang, ACM TOMS 2000).
-#[inline]
-fn gamma(stream: &mut Stream, shape: f64) -> f64 {
-    let d = shape - 1.0 / 3.0;
-    let c = 1.0 / (9.0 * d).sqrt();
-    loop {
-        let normal: f64 = StandardNormal.sample(stream);
-        let root = 1.0 + c * normal;
-        if root <= 0.0 {
-            continue;
-        }
-        let v = root * root * root;
-        let square = normal * normal;
-        let uniform = stream.unit();
-        if uniform < 1.0 - 0.0331 * square * square
-            || uniform.ln() < 0.5 * square + d * (1.0 - v + v.ln())
-        {
-            return d * v / shape;
+#[derive(Debug, Clone, Copy)]
+struct UnitGamma {
+    d: f64,
+    c: f64,
+    scale: f64,
+}
+
+impl UnitGamma {
+    fn new(shape: f64) -> Self {
+        let d = shape - 1.0 / 3.0;
+        Self { d, c: 1.0 / (9.0 * d).sqrt(), scale: d / shape }
+    }
+
+    #[inline]
+    fn draw(&self, stream: &mut Stream) -> f64 {
+        loop {
+            let normal: f64 = StandardNormal.sample(stream);
+            let root = 1.0 + self.c * normal;
+            if root <= 0.0 {
+                continue;
+            }
+            let v = root * root * root;
+            let square = normal * normal;
+            let uniform = stream.unit();
+            if uniform < 1.0 - 0.0331 * square * square
+                || uniform.ln() < 0.5 * square + self.d * (1.0 - v + v.ln())
+            {
+                return self.scale * v;
+            }
         }
     }
 }

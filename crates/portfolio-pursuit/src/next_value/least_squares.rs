@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn dependent_columns_do_no_harm() {
         let rows: Vec<Vec<f64>> =
-            (0..5).map(|i| f64::from(i)).map(|x| vec![1.0, x, 2.0 * x, 0.0]).collect();
+            (0..5).map(f64::from).map(|x| vec![1.0, x, 2.0 * x, 0.0]).collect();
         let y: Vec<f64> = rows.iter().map(|r| 3.0 + 4.0 * r[1]).collect();
         let c = least_squares(&rows, &y, &[1.0; 5]);
         for (row, y) in rows.iter().zip(&y) {

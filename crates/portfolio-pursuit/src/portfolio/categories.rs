@@ -99,7 +99,9 @@ impl Categories {
             let expected = format!("at most {MAX_CATEGORIES}");
             return Err(Error::setting("categories", expected, categories.len()));
         }
-        if let Some(bad) = categories.iter().find(|c| c.low.is_nan() || !(c.low <= c.high)) {
+        if let Some(bad) =
+            categories.iter().find(|c| c.low.is_nan() || c.high.is_nan() || c.low > c.high)
+        {
             let found = format!("{} to {}", bad.low, bad.high);
             return Err(Error::setting(
                 format!("category on {}", bad.column),
@@ -278,7 +280,7 @@ mod tests {
                     1 => low >= 0.0 && high.fract() == 0.0,
                     2 => low <= 40.0 && (10.0..=30.0).contains(&width),
                     3 => (16.0..=80.0).contains(&low) && (5.0..=20.0).contains(&width),
-                    _ => width == 0.0 && (low == 0.0 || low == 1.0),
+                    _ => [[0.0, 0.0], [1.0, 1.0]].contains(&[low, high]),
                 };
                 assert!(fits && width >= 0.0, "{category}");
             }

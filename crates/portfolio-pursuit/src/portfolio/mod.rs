@@ -3,8 +3,10 @@
 
 mod categories;
 mod loss;
+mod mean_variance;
 mod target;
 
 pub use categories::{Categories, Category, Members};
 pub use loss::{Deviation, Loss};
+pub use mean_variance::mean_variance;
 pub use target::{check_target, published_target};

@@ -53,8 +53,8 @@ mod tests {
             let target =
                 published_target(&[3.2, 10.0, 21.5], &mut Stream::at(Seed::new(1), i)).unwrap();
             assert_eq!(target[..2], [7.0, 21.0]);
-            assert!(target[2] == 11.0 || target[2] == 44.0);
-            halved += u32::from(target[2] == 11.0);
+            assert!([11.0, 44.0].contains(&target[2]));
+            halved += u32::from(target[2] < 12.0);
         }
         assert!(halved.abs_diff(500) < 4 * 16, "{halved}");
     }

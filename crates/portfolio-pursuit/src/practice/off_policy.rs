@@ -120,7 +120,7 @@ pub fn kernel_weights(
     let positive = "a number above 0";
     in_range("bandwidth", bandwidth, f64::MIN_POSITIVE.., positive)?;
     let [low, high] = range;
-    if !(low < high) {
+    if low.is_nan() || high.is_nan() || low >= high {
         return Err(Error::setting("range", "two prices that increase", format!("{low}, {high}")));
     }
     // ∫ K up to u.
@@ -213,9 +213,11 @@ mod tests {
         assert!((normalized.effective / 40_000.0 - 0.2).abs() < 0.01);
     }
 
+    type Estimator = fn(&[f64], &[f64], f64) -> Result<OffPolicy, Error>;
+
     #[test]
     fn intervals_cover_as_often_as_they_say() {
-        let covered = |estimate: fn(&[f64], &[f64], f64) -> Result<OffPolicy, Error>| {
+        let covered = |estimate: Estimator| {
             (0..400)
                 .filter(|seed| {
                     let (weights, rewards, _, _) = log(300, 1000 + seed);

@@ -8,8 +8,11 @@ use crate::{
     customers::{ConversionCurve, Customer},
     next_value::k_value,
     portfolio::{Categories, Members},
-    practice::{Ladder, PriceRange, Rung},
+    practice::{Joint, Ladder, PriceRange, Rung, hold_jointly},
 };
+
+/// Prices of a policy, while shadow prices are sought on a whole book.
+const BOOK_STEPS: u32 = 50;
 
 /// Quotes the customers of a plan.
 pub struct Quoter {
@@ -44,6 +47,31 @@ impl Quoter {
         &self.schema
     }
 
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Finds the shadow prices of the plan's joint limits on a book of customers, and quotes with them
+    /// from now on. Customers that cannot be quoted are left out.
+    ///
+    /// # Errors
+    /// [`Error::Bounds`] if the limits cannot all hold on this book.
+    pub fn hold_jointly(&mut self, book: &[Customer]) -> Result<Joint, Error> {
+        let ladders: Vec<Ladder> =
+            book.iter().filter_map(|customer| self.ladder(customer).ok()).collect();
+        let joint = hold_jointly(&ladders, &self.plan.joint)?;
+        self.plan.shadow_prices = joint.shadow_prices;
+        Ok(joint)
+    }
+
+    /// The prices that a customer may have, and what would come of them.
+    fn ladder(&mut self, customer: &Customer) -> Result<Ladder, Error> {
+        let range = self.enter(customer)?;
+        self.climb(customer, [range.low, range.high], self.plan.steps.min(BOOK_STEPS));
+        Ok(self.ladder.clone())
+    }
+
     /// What a customer in these categories is worth beside its profit, in £; 0 in none.
     pub fn worth(&self, members: Members) -> f64 {
         members.iter().map(|i| self.plan.categories[i].worth).sum()
@@ -58,6 +86,37 @@ impl Quoter {
     /// [`Error::Row`] for a cost that is not above 0, features of the wrong number, and bounds that
     /// contradict each other; such a customer is not quoted.
     pub fn quote(&mut self, customer: &Customer, record: &mut QuoteRecord) -> Result<(), Error> {
+        let range = self.enter(customer)?;
+        let cost = self.ladder.cost;
+        let limits = &self.plan.limits;
+        let widest = [limits.least_multiple * cost, limits.most_multiple * cost];
+        let unbounded = self.best(customer, widest);
+        let (mut price, mut bound) = (unbounded, None);
+        if range.clip(unbounded).1.is_some() {
+            price = self.best(customer, [range.low, range.high]);
+            bound = range.clip(unbounded).1;
+        }
+        let (asked, propensity, explored) = self.explore(customer.row, price, &range);
+
+        record.row = customer.row;
+        record.id.clone_from(&customer.id);
+        record.price = asked;
+        record.cost = customer.cost;
+        record.multiplier = asked / cost;
+        record.worth = self.ladder.worth;
+        record.k = k_value(record.worth, cost);
+        record.acceptance = self.curve.acceptance(&customer.features, cost, asked / cost);
+        record.unbounded = unbounded;
+        record.bound = bound;
+        record.propensity = propensity;
+        record.explored = explored;
+        record.features.clone_from(&customer.features);
+        self.give_reasons(customer, self.categories.members(&customer.features), record);
+        Ok(())
+    }
+
+    /// Starts a customer's ladder; returns the prices it may have.
+    fn enter(&mut self, customer: &Customer) -> Result<PriceRange, Error> {
         let refuse = |reason: String| Error::Row { row: customer.row, reason };
         let expected = self.schema.len();
         if customer.features.len() != expected {
@@ -77,46 +136,26 @@ impl Quoter {
         self.ladder.cost = cost;
         self.ladder.worth = worth;
         self.ladder.previous = customer.previous;
-        let widest = [limits.least_multiple * cost, limits.most_multiple * cost];
-        let unbounded = self.best(customer, widest);
-        let (mut price, mut bound) = (unbounded, None);
-        if range.clip(unbounded).1.is_some() {
-            price = self.best(customer, [range.low, range.high]);
-            bound = range.clip(unbounded).1;
-        }
-        let (asked, propensity, explored) = self.explore(customer.row, price, &range);
-
-        record.row = customer.row;
-        record.id.clone_from(&customer.id);
-        record.price = asked;
-        record.cost = customer.cost;
-        record.multiplier = asked / cost;
-        record.k = k_value(worth, cost);
-        record.worth = worth;
-        record.acceptance = self.curve.acceptance(&customer.features, cost, asked / cost);
-        record.unbounded = unbounded;
-        record.bound = bound;
-        record.propensity = propensity;
-        record.explored = explored;
-        record.features.clone_from(&customer.features);
-        self.give_reasons(customer, members, record);
-        Ok(())
+        Ok(range)
     }
 
     /// The best price between two.
     fn best(&mut self, customer: &Customer, [low, high]: [f64; 2]) -> f64 {
-        let last = self.plan.steps - 1;
-        let cost = self.ladder.cost;
-        let curve = &self.curve;
+        self.climb(customer, [low, high], self.plan.steps);
+        let place = self.plan.joint.best(&self.ladder, &self.plan.shadow_prices);
+        self.ladder.rungs[place].price
+    }
+
+    /// Puts `steps` prices on the ladder, evenly from `low` to `high`.
+    fn climb(&mut self, customer: &Customer, [low, high]: [f64; 2], steps: u32) {
+        let last = steps - 1;
         self.ladder.rungs.clear();
         self.ladder.rungs.extend((0..=last).map(|i| {
             let part = f64::from(i) / f64::from(last);
             let price = if i == last { high } else { low + (high - low) * part };
-            let acceptance = curve.acceptance(&customer.features, cost, price / cost);
-            Rung { price, acceptance }
+            Rung { price, acceptance: 0.0 }
         }));
-        let place = self.plan.joint.best(&self.ladder, &self.plan.shadow_prices);
-        self.ladder.rungs[place].price
+        self.curve.climb(&customer.features, self.ladder.cost, &mut self.ladder.rungs);
     }
 
     /// The price that is asked, the probability of asking it, and the factor.
@@ -270,7 +309,7 @@ mod tests {
         let shadow_prices = ShadowPrices { volume: 3.0, ..ShadowPrices::default() };
         // A sale that is worth £3 more is a k that is less by 3/200.
         let joint = JointLimits { volume: Some(1.0), ..JointLimits::default() };
-        let pushed = quoted(Plan { shadow_prices, joint, ..plan() }, &customer(70.0));
+        let pushed = quoted(Plan { joint, shadow_prices, ..plan() }, &customer(70.0));
         let slope = 40.0 * (pushed.multiplier - (1.0 - 0.015)) * (1.0 - pushed.acceptance);
         assert!((slope - 1.0).abs() < 0.01 && pushed.price < plain.price);
         let loaded = quoted(Plan { loading: 0.02, ..plan() }, &customer(70.0));

@@ -1,4 +1,4 @@
-//! The golden instance: numbers from an independent program (dense NumPy arrays, exact forward
+//! The golden instance: numbers from an independent program (dense arrays in Python, exact forward
 //! evaluation), checked by a hundred thousand simulated epochs.
 
 use portfolio_pursuit::{
@@ -107,7 +107,7 @@ fn through(basis: &Basis, weight: impl Fn(&[u32], u32) -> f64) -> Evaluation {
 }
 
 fn reachable(portfolio: &[u32], time: u32) -> f64 {
-    f64::from(u8::from(portfolio.iter().sum::<u32>() <= time))
+    f64::from(u8::from(Instance::golden().reachable(portfolio, time)))
 }
 
 #[test]
@@ -206,6 +206,7 @@ fn prices_rise_with_k_and_k_has_the_right_side_of_one() {
 
 #[test]
 fn overlapping_categories_are_solved_too() {
+    assert!(Instance::golden().reachable(&[1, 2], 3) && !Instance::golden().reachable(&[2, 2], 3));
     // One type in both categories, one price, sure to be taken: everything is known beforehand.
     let mut instance = Instance::golden();
     instance.types[0].categories = vec![0, 1];
@@ -213,6 +214,7 @@ fn overlapping_categories_are_solved_too() {
     for kind in &mut instance.types {
         kind.acceptance = portfolio_pursuit::exact::Acceptance::Table(vec![1.0]);
     }
+    assert!(instance.reachable(&[2, 3], 3) && !instance.reachable(&[2, 4], 3));
     let solution = solve(&instance).unwrap();
     let found = evaluate(&instance, |t, p, kind| solution.decide(t, p, kind)).unwrap();
     close(solution.table().value(0, &[0, 0]), found.reward, 1e-9);
