@@ -44,6 +44,7 @@ enum Pipeline {
     Lm,
     Klq,
     EarlyExit,
+    Portfolio,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -74,6 +75,7 @@ impl Pipeline {
                  and GSM8K; give them to forthright early-exit reproduce with --model and --data, \
                  whose --dry-run says what they are",
             ),
+            Self::Portfolio => Some("needs hours on many cores, and nothing beside the set-up"),
         }
     }
 
@@ -228,7 +230,7 @@ mod tests {
     #[test]
     fn all_means_each() {
         let names: Vec<String> = Pipeline::All.each().into_iter().map(name).collect();
-        assert_eq!(names, ["lm", "klq", "early-exit"]);
+        assert_eq!(names, ["lm", "klq", "early-exit", "portfolio"]);
         assert_eq!(name(Pipeline::Lm.scale(Scale::Paper)), "laptop");
         assert!(Pipeline::Lm.needs(Scale::Paper).contains("no paper stands behind it"));
     }

@@ -15,7 +15,7 @@ mod lm;
 mod portfolio;
 #[cfg(feature = "runs")]
 mod progress;
-#[cfg(any(feature = "klq", feature = "early-exit"))]
+#[cfg(any(feature = "klq", feature = "early-exit", feature = "portfolio"))]
 mod scale;
 #[cfg(feature = "runs")]
 mod session;
