@@ -45,6 +45,7 @@ enum Pipeline {
     Klq,
     EarlyExit,
     Cot,
+    Portfolio,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -79,6 +80,7 @@ impl Pipeline {
                 "needs a GPU and a checkpoint that thinks before it answers: Olmo-3-7B-Think or \
                  Qwen3-4B; give it to forthright cot reproduce with --model",
             ),
+            Self::Portfolio => Some("needs hours on many cores, and nothing beside the set-up"),
         }
     }
 
@@ -233,7 +235,7 @@ mod tests {
     #[test]
     fn all_means_each() {
         let names: Vec<String> = Pipeline::All.each().into_iter().map(name).collect();
-        assert_eq!(names, ["lm", "klq", "early-exit", "cot"]);
+        assert_eq!(names, ["lm", "klq", "early-exit", "cot", "portfolio"]);
         assert_eq!(name(Pipeline::Lm.scale(Scale::Paper)), "laptop");
         assert!(Pipeline::Lm.needs(Scale::Paper).contains("no paper stands behind it"));
     }

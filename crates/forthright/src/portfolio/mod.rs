@@ -1,9 +1,14 @@
 //! `forthright portfolio`: one module a verb.
 
 mod bench;
+mod evaluate;
+mod frontier;
 mod quote;
+mod reproduce;
 mod simulate;
 mod solve;
+mod train;
+mod trials;
 
 use clap::{Args, Subcommand};
 
@@ -22,6 +27,14 @@ enum Verb {
     Solve(solve::Solve),
     /// Quote a stream of customers, with the reasons for every price
     Quote(quote::Quote),
+    /// Let the firms of one trial learn, and plan for a target
+    Train(train::Train),
+    /// Compare bids and pursuits in paired worlds, with intervals
+    Evaluate(evaluate::Evaluate),
+    /// Profit against the distance from the target
+    Frontier(frontier::Frontier),
+    /// The paper's claims that can be measured here, and ours
+    Reproduce(Box<reproduce::Reproduce>),
     /// How fast the market is, beside the same market in NumPy
     Bench(bench::Bench),
 }
@@ -32,6 +45,10 @@ impl Portfolio {
             Verb::Simulate(verb) => verb.run(),
             Verb::Solve(verb) => verb.run(),
             Verb::Quote(verb) => verb.run(),
+            Verb::Train(verb) => verb.run(),
+            Verb::Evaluate(verb) => verb.run(),
+            Verb::Frontier(verb) => verb.run(),
+            Verb::Reproduce(verb) => verb.run(),
             Verb::Bench(verb) => verb.run(),
         }
     }

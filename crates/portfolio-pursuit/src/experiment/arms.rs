@@ -72,7 +72,7 @@ pub struct WorldOutcome {
 /// Whatever bids, and what they say of past customers.
 enum Side<'a> {
     Published(&'a PublishedBids, Responses),
-    Structural(StructuralBids, Responses),
+    Structural(Box<StructuralBids>, Responses),
 }
 
 /// Bids of firm 0 in a world, with plans made from them.
@@ -96,7 +96,7 @@ impl<'a, M: MarketModel> Arms<'a, M> {
         });
         let side = |bids: StructuralBids| {
             let responses = responses(world, &bids);
-            Side::Structural(bids, responses)
+            Side::Structural(Box::new(bids), responses)
         };
         let structural = wanted(BidsOf::Structural).then(|| world.structural()).transpose()?;
         let informed = wanted(BidsOf::Informed).then(|| world.informed()).transpose()?;
@@ -155,7 +155,7 @@ impl Plan<'_> {
     pub fn policy(&self) -> Result<Box<dyn Policy + '_>, Error> {
         let base: Box<dyn Policy + '_> = match self.side {
             Side::Published(bids, _) => self.around(*bids)?,
-            Side::Structural(bids, _) => self.around(bids)?,
+            Side::Structural(bids, _) => self.around(&**bids)?,
         };
         if self.arm.explores {
             return Ok(Box::new(Exploring::new(base, self.exploration)?));

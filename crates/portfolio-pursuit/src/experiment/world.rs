@@ -103,6 +103,26 @@ impl<'a, M: MarketModel> World<'a, M> {
         })
     }
 
+    /// The same world, in which what comes after the burn-in goes by another configuration.
+    #[must_use]
+    pub fn with<'b>(&self, config: &'b ExperimentConfig) -> World<'b, M>
+    where
+        'a: 'b,
+    {
+        World {
+            market: self.market,
+            config,
+            seed: self.seed,
+            trial: self.trial,
+            categories: self.categories.clone(),
+            average: self.average.clone(),
+            target: self.target.clone(),
+            history: self.history.clone(),
+            firms: self.firms.clone(),
+            value_column: self.value_column,
+        }
+    }
+
     /// Our bids, fitted to what firm 0 remembers.
     ///
     /// # Errors

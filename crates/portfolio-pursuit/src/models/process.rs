@@ -90,7 +90,9 @@ impl GaussianProcess {
         let mut scaled = vec![0.0; columns];
         self.scaling.apply(x, &mut scaled);
         let factor = 3_f64.sqrt() / self.length;
-        scaled.iter_mut().for_each(|s| *s *= factor);
+        for s in &mut scaled {
+            *s *= factor;
+        }
         let sum: f64 = self
             .points
             .chunks_exact(columns)

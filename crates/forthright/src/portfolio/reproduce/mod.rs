@@ -1,0 +1,186 @@
+//! `forthright portfolio reproduce`: the paper's claims that can be measured here, and ours.
+
+mod claims;
+mod golden;
+mod pictures;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use portfolio_pursuit::experiment::{
+    ExperimentConfig, Quantity, WorldOutcome, contrast, summarize,
+};
+use rl_core::run::{Claim, LineWriter, Statement, read_json, read_lines};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::trials;
+use crate::{scale::Scale, session::Session, terminal::print};
+
+/// Where trials go as they end.
+const WORLDS: &str = "worlds.jsonl";
+
+/// The exact instance and the published protocol, measured and written down
+#[derive(Args)]
+pub(crate) struct Reproduce {
+    /// How much is done
+    #[arg(long, value_enum, default_value_t = Scale::Smoke)]
+    scale: Scale,
+    /// Settings of your own in the place of the scale's
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// The run's folder
+    #[arg(long)]
+    out: PathBuf,
+    /// Moves to other trials: seed 1 begins where the trials of seed 0 end
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Use the trials that are in the folder already
+    #[arg(long)]
+    resume: bool,
+}
+
+/// See the comments in `configs/portfolio/smoke.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    /// Whether claims about gains over rivals are judged, which takes more worlds than a smoke run has.
+    pub(super) compare: bool,
+    /// The protocol.
+    pub(super) experiment: ExperimentConfig,
+}
+
+/// Of each scale.
+const SETTINGS: [&str; 3] = [
+    include_str!("../../../configs/portfolio/smoke.toml"),
+    include_str!("../../../configs/portfolio/laptop.toml"),
+    include_str!("../../../configs/portfolio/paper.toml"),
+];
+
+impl Config {
+    /// Those of `file`, else of a scale.
+    pub(super) fn read(scale: Scale, file: Option<&Path>) -> anyhow::Result<Self> {
+        let config: Self = scale.settings("portfolio", SETTINGS, file)?;
+        config.experiment.validate()?;
+        Ok(config)
+    }
+}
+
+/// What all parts of the run need.
+struct Run {
+    metrics: LineWriter,
+    samples: LineWriter,
+    config: Config,
+    scale: &'static str,
+    claims: Vec<Claim>,
+}
+
+impl Reproduce {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let mut config = Config::read(self.scale, self.config.as_deref())?;
+        let experiment = &mut config.experiment;
+        experiment.first_trial += self.seed * experiment.trials as u64;
+        let before = if self.resume { self.before(&config)? } else { Vec::new() };
+        let session = Session::open(&self.out, &config, self.seed, "cpu")?;
+        session.dir.write("trials.json", &format!("{}\n", json!(config.experiment)))?;
+        let mut run = Run {
+            metrics: session.dir.lines("metrics.jsonl")?,
+            samples: session.dir.lines("samples.jsonl")?,
+            config,
+            scale: self.scale.name(),
+            claims: Vec::new(),
+        };
+        run.golden()?;
+        let mut lines = session.dir.lines(WORLDS)?;
+        for world in &before {
+            lines.push(&json!(world))?;
+        }
+        let worlds = trials::run_all(&run.config.experiment, before, Some(&mut lines))?;
+        run.record(&worlds)?;
+        run.compare(&worlds)?;
+        run.pictures()?;
+        print(trials::table(&worlds)?)?;
+        let claims = run.claims;
+        session.conclude(&claims)
+    }
+
+    /// Trials that a run with the same settings has left.
+    fn before(&self, config: &Config) -> anyhow::Result<Vec<WorldOutcome>> {
+        let settings: Option<ExperimentConfig> = read_json(&self.out.join("trials.json"))?;
+        if settings.as_ref() != Some(&config.experiment) {
+            return Ok(Vec::new());
+        }
+        let lines = read_lines(&self.out.join(WORLDS))?.unwrap_or_default();
+        Ok(lines.into_iter().filter_map(|line| serde_json::from_value(line).ok()).collect())
+    }
+}
+
+impl Run {
+    fn claim(
+        &mut self,
+        statement: Statement<'_>,
+        value: f64,
+        interval: Option<[f64; 2]>,
+        n: usize,
+    ) -> anyhow::Result<()> {
+        self.claims.push(Claim::measured(statement, value, interval, n, self.scale)?);
+        Ok(())
+    }
+
+    /// Every arm at every scale, every arm less the industry's factors with the same bids, and what
+    /// each trial was about.
+    fn record(&mut self, worlds: &[WorldOutcome]) -> anyhow::Result<()> {
+        for summary in summarize(worlds, trials::CONFIDENCE)? {
+            let [reward, profit, true_profit, loss, _] = &summary.means[..] else { continue };
+            self.metrics.push(&json!({
+                "loss scale": summary.scale, "arm": summary.arm, "reward": reward.value,
+                "se": reward.std_error, "profit": profit.value, "true profit": true_profit.value,
+                "loss": loss.value, "worlds": reward.n,
+            }))?;
+            let Some((bids, _)) = summary.arm.split_once('.') else { continue };
+            let against = format!("{bids}.multiplier_0.02");
+            for quantity in [Quantity::Reward, Quantity::TrueReward] {
+                let arms = [summary.arm.as_str(), &against];
+                let Ok(gap) =
+                    contrast(worlds, arms[0], arms[1], summary.scale, quantity, trials::CONFIDENCE)
+                else {
+                    continue;
+                };
+                if arms[0] != arms[1] {
+                    self.metrics.push(&json!({
+                        "loss scale": gap.scale, "arm": gap.arm, "less": gap.against,
+                        "of": quantity, "difference": gap.difference.value,
+                        "low": gap.difference.interval[0], "high": gap.difference.interval[1],
+                        "median": gap.median, "d": gap.effect, "above 0": gap.above,
+                    }))?;
+                }
+            }
+        }
+        for world in worlds {
+            self.samples.push(&json!({
+                "trial": world.trial, "categories": world.categories, "average": world.average,
+                "target": world.target,
+            }))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum as _;
+
+    use super::*;
+
+    #[test]
+    fn the_settings_of_every_scale_hold() {
+        for scale in Scale::value_variants() {
+            let config = Config::read(*scale, None).unwrap();
+            let text = toml::to_string(&config).unwrap();
+            assert_eq!(toml::from_str::<Config>(&text).unwrap(), config);
+        }
+        let paper = Config::read(Scale::Paper, None).unwrap().experiment;
+        assert_eq!(paper.published, portfolio_pursuit::models::PublishedBidsConfig::default());
+        assert_eq!((paper.trials, paper.test_epochs), (24, 8));
+    }
+}
