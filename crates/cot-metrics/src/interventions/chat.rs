@@ -168,13 +168,13 @@ mod tests {
         ChatParaphrase::new(model, ChatParaphraseConfig::default()).unwrap()
     }
 
-    fn say(text: impl Into<String>) -> Result<Response, chat_model::Error> {
-        Ok(Response::from_text("m", text))
+    fn say(text: impl Into<String>) -> Response {
+        Response::from_text("m", text)
     }
 
     #[test]
     fn every_chain_has_its_own() {
-        let model = asked_by(|chain| say(format!("<text>\nnamely {chain}\n</text>")));
+        let model = asked_by(|chain| Ok(say(format!("<text>\nnamely {chain}\n</text>"))));
         let chains: Vec<String> = (0..40).map(|i| format!("chain {}", i % 30)).collect();
         let chains: Vec<&str> = chains.iter().map(String::as_str).collect();
         let replies = model.paraphrase(&chains, Seed::new(1));
@@ -211,12 +211,12 @@ mod tests {
     #[test]
     fn replies_that_cannot_be_used_are_told_apart() {
         let model = asked_by(|chain| match chain {
-            "nothing" => say("<think>hm</think>\n"),
-            "thinks" => say("<think>hm"),
-            "long" => Ok(Response { stop: StopReason::Length, ..say("begins")? }),
-            "refused" => Ok(Response { refusal: Some("no".into()), ..say("")? }),
-            "filtered" => Ok(Response { stop: StopReason::ContentFilter, ..say("x")? }),
-            "thought" => say("<think>a</think> said "),
+            "nothing" => Ok(say("<think>hm</think>\n")),
+            "thinks" => Ok(say("<think>hm")),
+            "long" => Ok(Response { stop: StopReason::Length, ..say("begins") }),
+            "refused" => Ok(Response { refusal: Some("no".into()), ..say("") }),
+            "filtered" => Ok(Response { stop: StopReason::ContentFilter, ..say("x") }),
+            "thought" => Ok(say("<think>a</think> said ")),
             _ => Err(chat_model::Error::Model { model: "m".into(), reason: "down".into() }),
         });
         let chains =

@@ -71,7 +71,7 @@ mod tests {
         }
 
         fn paraphrase(&self, chains: &[&str], _: Seed) -> Vec<Edited> {
-            self.0.iter().cloned().take(chains.len()).collect()
+            self.0.iter().take(chains.len()).cloned().collect()
         }
     }
 

@@ -19,7 +19,7 @@ const ROUNDING: f64 = 8.0 * f64::EPSILON;
 /// the side of its means, and an interval that reaches so far is none. The standard error comes from
 /// that of d/√(1 + d²), of which it is the first-order transform.
 ///
-/// Source: arXiv 2602.13904, §4, and its public code for the index and ddof.
+/// Source: arXiv 2602.13904, §3.5; pooling and ddof are those of its public code.
 ///
 /// # Shapes
 /// - `baseline`: `[n_0]`
@@ -93,6 +93,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::approx_constant, reason = "to six decimals, as all closed forms here")]
     fn mixing_zeros_into_a_constant_gives_the_closed_form() {
         // ρ of the population scores 0: d = √(2ρ / (1 − ρ)).
         for (share, expected) in [(0.5, 1.414_214), (0.25, 0.816_497)] {
@@ -123,7 +124,7 @@ mod tests {
         let sample = |shift: f64| -> Vec<f64> {
             (0..200)
                 .map(|i| {
-                    shift + (0..6).map(|k| ((i * 37 + k * 91) % 200) as f64 / 200.0).sum::<f64>()
+                    shift + (0..6).map(|k| f64::from((i * 37 + k * 91) % 200) / 200.0).sum::<f64>()
                 })
                 .collect()
         };
