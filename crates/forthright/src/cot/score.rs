@@ -153,7 +153,12 @@ pub(super) fn ask(
     seed: Seed,
 ) -> anyhow::Result<(Said, Vec<Record>)> {
     let said = asking.ask(&model.lm, &questions(problems))?;
-    note(format_args!("{} answers, {} without one", said.transcripts.len(), said.unscored.len()));
+    note(format_args!(
+        "{} answers, {} of them asked for since none was marked, {} without one",
+        said.transcripts.len(),
+        said.forced.len(),
+        said.unscored.len()
+    ));
     let task = problems.first().map(|problem| problem.task.as_str());
     let mut records = under_edits(model, asking, &said.transcripts, task, seed)?;
     for record in &mut records {

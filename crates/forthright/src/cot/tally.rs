@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use cot_metrics::{
-    Arm, Measured, Record,
+    Measured, Record,
     diagnosis::{Accuracy, Diagnosis, DiagnosisConfig, diagnose},
     metrics::{self, ExampleScores, Metric, Settings, score},
     organisms::{Evaluation, Organism},
@@ -159,7 +159,7 @@ pub(crate) fn settings() -> Settings {
 
 #[cfg(test)]
 mod tests {
-    use cot_metrics::Outcome;
+    use cot_metrics::{Arm, Outcome};
 
     use super::*;
 
