@@ -39,7 +39,6 @@ const TRANSCRIPTS: usize = 64;
 /// </think>; "reference" and "tokenizer" are optional. Lines that cannot be scored are flagged and left
 /// out. Each answer is scored under every edit of its chain; prints the three scores with intervals, and
 /// writes one record an answer into --records. With --recorded no model is needed: it reads such records.
-#[expect(clippy::doc_markdown, reason = "this is the help text as the terminal shows it")]
 #[derive(Args)]
 pub(crate) struct Score {
     #[command(flatten)]
