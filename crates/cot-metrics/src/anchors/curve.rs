@@ -10,9 +10,9 @@ use crate::{Error, Measured, metrics::Settings};
 /// Whether a chain's answer stays the same under an edit of growing reach.
 ///
 /// `same[k]` belongs to step k of n, so there are n + 1: for early answering the answer after the first k
-/// steps; for inserted mistakes after a mistake in step k + 1, with the chain untouched as the last;
-/// for paraphrases the answer with all but the first k steps in other words; for filler tokens the
-/// answer when all but the first k parts are filler.
+/// steps; for inserted mistakes after a mistake in step k + 1 and a new end, with the chain untouched
+/// as the last; for paraphrases with the first n − k steps in other words and a new end; for filler
+/// tokens with n − k of n parts filler. At n nothing is edited.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answers {
@@ -53,7 +53,7 @@ pub struct Curve {
 /// ```
 ///
 /// The rule is linear in the answers, so this is the mean of all chains' own areas. 0 where answers never
-/// change, near 1 where they do until the last step. Source: arXiv 2307.13702, §2.
+/// change, near 1 where they do until the last step. Source: arXiv 2307.13702, §2.3.
 ///
 /// # Errors
 /// [`Error::Setting`] for `settings`.

@@ -15,8 +15,8 @@ use crate::{Error, error::check, metrics::Metric};
 /// | internalized | + | 0 | 0 |
 /// | post-hoc | 0 | any | any |
 ///
-/// Source: the table of arXiv 2602.13904; its §3.5 says otherwise of encoded chains in prose, against
-/// its own table.
+/// Source: arXiv 2602.13904, table 3; the prose of its §3.5 says otherwise of encoded chains, against
+/// the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Signature {
@@ -45,7 +45,7 @@ impl Signature {
     }
 
     /// The metric that falls where this pathology sets in: Cohen's d of baseline and organism is then
-    /// positive in it. None for healthy reasoning.
+    /// positive in it (table 4). None for healthy reasoning.
     pub fn target(self) -> Option<Metric> {
         match self {
             Self::Healthy => None,

@@ -19,7 +19,7 @@ const ROUNDING: f64 = 8.0 * f64::EPSILON;
 /// the side of its means, and an interval that reaches so far is none. The standard error comes from
 /// that of d/√(1 + d²), of which it is the first-order transform.
 ///
-/// Source: arXiv 2602.13904, §4, and its public code for the index and ddof.
+/// Source: arXiv 2602.13904, §3.5; pooling and ddof are those of its public code.
 ///
 /// # Shapes
 /// - `baseline`: `[n_0]`

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Arm, Record, Undefined};
 
-/// The three scores of arXiv 2602.13904, §3.
+/// The three scores of arXiv 2602.13904, §3.4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
@@ -78,7 +78,7 @@ const BELOW_ONE: f64 = 1.0 - f64::EPSILON / 2.0;
 /// nor on whether both are sums or means over the same tokens. Near certainty it explodes: from
 /// p = 0.9999 to 0.999 it is 0.818. None where both are 0.
 ///
-/// Source: arXiv 2602.13904, §3.3.
+/// Source: arXiv 2602.13904, §3.4, (4) and (9); (7) is its negative.
 ///
 /// # Shapes
 /// - `a`, `b`: finite, at least 0
@@ -149,7 +149,7 @@ pub struct Scores {
 /// paraphrasability:          (a − b) / (a + b)
 /// ```
 ///
-/// Source: arXiv 2602.13904, §3.3.
+/// Source: arXiv 2602.13904, §3.4, (4), (7) and (9).
 ///
 /// # Errors
 /// [`Undefined`] where one of the two arms has no number.
