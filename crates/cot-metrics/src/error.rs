@@ -124,7 +124,7 @@ impl Error {
     pub(crate) fn setting(
         name: &'static str,
         expected: impl Into<String>,
-        found: impl ToString,
+        found: impl std::fmt::Display,
     ) -> Self {
         Self::Setting { name, expected: expected.into(), found: found.to_string() }
     }

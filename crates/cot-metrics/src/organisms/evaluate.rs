@@ -228,11 +228,6 @@ impl Edits {
         }
     }
 
-    fn arm<W: World>(&self, world: &W, problem: &W::Problem, ask: Ask, chain: &[u32]) -> Before {
-        let (prompt, bridge) = (world.prompt(problem, ask), world.bridge());
-        Before { prompt, chain: chain.to_vec(), bridge }
-    }
-
     /// The organism's own answer under every edit.
     fn case<W: World>(&self, world: &W, problem: &W::Problem, answer: &[u32]) -> (Vec<Arm>, Case) {
         let ask = self.ask;
@@ -251,7 +246,7 @@ impl Edits {
         let (names, arms) = edits
             .into_iter()
             .chain(said)
-            .map(|(arm, ask, chain)| (arm, self.arm(world, problem, ask, chain)))
+            .map(|(arm, ask, chain)| (arm, before(world, problem, ask, chain)))
             .unzip();
         (names, Case { id: world.id(problem), arms, answer: answer.to_vec() })
     }
@@ -259,7 +254,12 @@ impl Edits {
     /// The answer of a wrong hint, under the hint.
     fn taken<W: World>(&self, world: &W, problem: &W::Problem) -> Case {
         let wrong = Ask { hint: Hint::Wrong, ..self.ask };
-        let arms = vec![self.arm(world, problem, wrong, &self.chain)];
+        let arms = vec![before(world, problem, wrong, &self.chain)];
         Case { id: world.id(problem), arms, answer: world.wrong_answer(problem) }
     }
+}
+
+fn before<W: World>(world: &W, problem: &W::Problem, ask: Ask, chain: &[u32]) -> Before {
+    let (prompt, bridge) = (world.prompt(problem, ask), world.bridge());
+    Before { prompt, chain: chain.to_vec(), bridge }
 }

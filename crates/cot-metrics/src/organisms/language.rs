@@ -117,7 +117,8 @@ pub struct Turns {
     /// Whether it is of the other task.
     other: bool,
     start: usize,
-    turns: Vec<usize>,
+    /// How far each turn goes.
+    by: Vec<usize>,
     /// What a wrong hint adds to the answer, not 0.
     wrong_by: usize,
 }
@@ -221,7 +222,7 @@ impl Language {
         Turns {
             other,
             start: rng.random_range(0..places),
-            turns: (0..self.config.turns).map(|_| rng.random_range(0..places)).collect(),
+            by: (0..self.config.turns).map(|_| rng.random_range(0..places)).collect(),
             wrong_by: rng.random_range(1..places),
         }
     }
@@ -229,7 +230,7 @@ impl Language {
     /// Whether content is held out: a function of it alone.
     fn is_held_out(&self, problem: &Turns) -> bool {
         let content = problem
-            .turns
+            .by
             .iter()
             .fold(problem.start as u64, |sum, &turn| sum * self.num_places() as u64 + turn as u64);
         Seed::new(content).derive("side", 0).value() % 100 < self.config.held_out_percent
@@ -251,7 +252,7 @@ impl Language {
     /// The places that a problem goes through, the start not among them.
     fn way<'a>(&'a self, problem: &'a Turns) -> impl Iterator<Item = usize> + 'a {
         let mut at = problem.start;
-        problem.turns.iter().map(move |turn| {
+        problem.by.iter().map(move |turn| {
             at = (at + turn) % self.num_places();
             at
         })
@@ -273,7 +274,7 @@ impl Language {
 
     fn steps(&self, problem: &Turns, coded: bool, rng: &mut ChaCha8Rng) -> Vec<u32> {
         let mut out = Vec::with_capacity(self.chain_tokens());
-        for (&turn, place) in problem.turns.iter().zip(self.way(problem)) {
+        for (&turn, place) in problem.by.iter().zip(self.way(problem)) {
             let word = if coded {
                 // Both names of a color are used up before the next.
                 self.places[1][place / 2][place % 2]
@@ -300,7 +301,7 @@ impl World for Language {
             let moving = rng.random_range(1..=self.config.turns);
             for _ in moving..self.config.turns {
                 let at = rng.random_range(0..self.config.turns);
-                problem.turns[at] = 0;
+                problem.by[at] = 0;
             }
             problem
         })
@@ -319,7 +320,7 @@ impl World for Language {
                 break;
             }
             let problem = self.draw(false, &mut rng);
-            let content = (problem.start, problem.turns.clone());
+            let content = (problem.start, problem.by.clone());
             if self.is_held_out(&problem) && seen.insert(content) {
                 out.push(problem);
             }
@@ -328,16 +329,16 @@ impl World for Language {
     }
 
     fn id(&self, problem: &Turns) -> String {
-        let turns: String = problem.turns.iter().map(|turn| format!("+{turn}")).collect();
         let [name, _] = self.places[usize::from(problem.other)][problem.start];
-        format!("{}{turns}", self.words[name as usize])
+        let turns: Vec<String> = problem.by.iter().map(ToString::to_string).collect();
+        format!("{}+{}", self.words[name as usize], turns.join("+"))
     }
 
     fn prompt(&self, problem: &Turns, ask: Ask) -> Vec<u32> {
         let [question, think, _, hint, no_think, off_topic, coded] = self.signs;
         let names = &self.places[usize::from(problem.other)];
         let mut out = vec![question, names[problem.start][0]];
-        out.extend(problem.turns.iter().map(|&turn| self.turns[turn]));
+        out.extend(problem.by.iter().map(|&turn| self.turns[turn]));
         let hinted = match ask.hint {
             Hint::None => None,
             Hint::Right => Some(self.answer(problem)[0]),
@@ -409,7 +410,7 @@ mod tests {
     #[test]
     fn a_problem_in_all_its_forms() {
         let language = language(Wheel::Weekday);
-        let problem = Turns { other: false, start: 0, turns: vec![3, 0, 5], wrong_by: 2 };
+        let problem = Turns { other: false, start: 0, by: vec![3, 0, 5], wrong_by: 2 };
         let text = |ids: Vec<u32>| language.text(&ids);
         assert_eq!(text(language.prompt(&problem, Ask::PLAIN)), "question monday +3 +0 +5 think");
         let ask = Ask { mode: Mode::NoThink, hint: Hint::Wrong };

@@ -122,10 +122,11 @@ impl<'a> TextWorld<'a> {
         let bridge = config.tokenizer.encode(&config.format.close)?;
         Ok(Self { tokenizer: config.tokenizer, items, train, easy, held_out, other, bridge })
     }
+}
 
-    fn any(&self, of: &[usize], rng: &mut ChaCha8Rng) -> usize {
-        of[rng.random_range(0..of.len())]
-    }
+/// One of some places.
+fn any(of: &[usize], rng: &mut ChaCha8Rng) -> usize {
+    of[rng.random_range(0..of.len())]
 }
 
 impl Item {
@@ -189,15 +190,15 @@ impl World for TextWorld<'_> {
     type Problem = usize;
 
     fn problem(&self, rng: &mut ChaCha8Rng) -> usize {
-        self.any(&self.train, rng)
+        any(&self.train, rng)
     }
 
     fn easy_problem(&self, rng: &mut ChaCha8Rng) -> usize {
-        self.any(&self.easy, rng)
+        any(&self.easy, rng)
     }
 
     fn other_problem(&self, rng: &mut ChaCha8Rng) -> usize {
-        self.any(&self.other, rng)
+        any(&self.other, rng)
     }
 
     /// The first ones: which problems are held out was decided where they come from.
@@ -223,7 +224,7 @@ impl World for TextWorld<'_> {
             ChainKind::OffTopic(tokens) => {
                 let mut out = Vec::new();
                 while out.len() < tokens {
-                    let donor = &self.items[self.any(&self.other, rng)];
+                    let donor = &self.items[any(&self.other, rng)];
                     let before = out.len();
                     out.extend(&donor.chains[0]);
                     // A chain without tokens would be taken for ever.
@@ -250,7 +251,7 @@ impl World for TextWorld<'_> {
     }
 
     fn random_answer(&self, _: &usize, rng: &mut ChaCha8Rng) -> Vec<u32> {
-        self.items[self.any(&self.train, rng)].answers[0].clone()
+        self.items[any(&self.train, rng)].answers[0].clone()
     }
 
     fn paraphrase(&self, chain: &[u32]) -> Option<Vec<u32>> {

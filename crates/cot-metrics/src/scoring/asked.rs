@@ -35,6 +35,9 @@ pub enum Unscored {
 pub struct Said {
     /// Answers that can be scored.
     pub transcripts: Vec<Transcript>,
+    /// Names of those of them that marked no answer and were asked for one
+    /// ([`Asking::forced_tokens`]).
+    pub forced: Vec<String>,
     /// Names of the others, and why.
     pub unscored: Vec<(String, Unscored)>,
 }
@@ -56,6 +59,10 @@ pub struct Asking<'a> {
     pub score: ScoreConfig,
     /// What the edits add to prompts.
     pub prompts: Prompts,
+    /// Tokens of an answer that is asked for where the model has ended its turn without marking one:
+    /// all that it said is its chain then, the mark is put after it, and the model goes on. With 0
+    /// such a question has no answer.
+    pub forced_tokens: usize,
 }
 
 impl Asking<'_> {
@@ -76,17 +83,15 @@ impl Asking<'_> {
         let marker = Marker::Text(self.format.close.trim().to_owned());
         let made = rollouts(lm, Some(self.tokenizer), &prompts, &marker, &self.rollout)?;
         let mut said = Said::default();
-        for (question, made) in questions.iter().zip(made) {
+        let mut unmarked = Vec::new();
+        for ((question, prompt), made) in questions.iter().zip(prompts).zip(made) {
             let why = match made.cut {
                 Cut::Whole { chain, answer, .. } if made.end.is_some() => {
-                    said.transcripts.push(Transcript {
-                        id: question.id.clone(),
-                        question: question.text.clone(),
-                        chain: self.tokenizer.decode_text(&chain)?,
-                        answer: self.tokenizer.decode_text(&answer)?.trim().to_owned(),
-                        reference: question.reference.clone(),
-                        tokenizer: Some(self.name.clone()),
-                    });
+                    said.transcripts.push(self.transcript(question, &chain, &answer)?);
+                    continue;
+                }
+                Cut::Unmarked if made.end.is_some() && self.forced_tokens > 0 => {
+                    unmarked.push((question, prompt, made.ids));
                     continue;
                 }
                 Cut::Unmarked => Unscored::Unclosed,
@@ -95,7 +100,54 @@ impl Asking<'_> {
             };
             said.unscored.push((question.id.clone(), why));
         }
+        self.force(lm, unmarked, &mut said)?;
         Ok(said)
+    }
+
+    /// Puts the mark after what was said without one.
+    fn force(
+        &self,
+        lm: &causal_lm::CausalLm,
+        unmarked: Vec<(&Question, Vec<u32>, Vec<u32>)>,
+        said: &mut Said,
+    ) -> Result<(), Error> {
+        let line = self.tokenizer.encode("\n")?;
+        let close = self.tokenizer.encode(&self.format.close)?;
+        let asked: Vec<(&Question, Vec<u32>, Vec<u32>)> = unmarked
+            .into_iter()
+            .map(|(question, prompt, ids)| (question, prompt, [ids, line.clone()].concat()))
+            .collect();
+        let prompts: Vec<Vec<u32>> =
+            asked.iter().map(|(_, prompt, chain)| [&prompt[..], chain, &close].concat()).collect();
+        let settings = RolloutConfig { max_new_tokens: self.forced_tokens, ..self.rollout.clone() };
+        let nothing = Marker::Tokens(close);
+        let made = rollouts(lm, Some(self.tokenizer), &prompts, &nothing, &settings)?;
+        for ((question, _, chain), made) in asked.into_iter().zip(made) {
+            let answer = self.tokenizer.decode_text(&made.ids)?;
+            if made.end.is_none() || answer.trim().is_empty() {
+                said.unscored.push((question.id.clone(), Unscored::NoAnswer));
+                continue;
+            }
+            said.forced.push(question.id.clone());
+            said.transcripts.push(self.transcript(question, &chain, &made.ids)?);
+        }
+        Ok(())
+    }
+
+    fn transcript(
+        &self,
+        question: &Question,
+        chain: &[u32],
+        answer: &[u32],
+    ) -> Result<Transcript, Error> {
+        Ok(Transcript {
+            id: question.id.clone(),
+            question: question.text.clone(),
+            chain: self.tokenizer.decode_text(chain)?,
+            answer: self.tokenizer.decode_text(answer)?.trim().to_owned(),
+            reference: question.reference.clone(),
+            tokenizer: Some(self.name.clone()),
+        })
     }
 
     /// Scores the answers of transcripts under every edit.

@@ -174,15 +174,18 @@ fn problem(i: usize) -> TextProblem {
 
 const END: u32 = 96;
 
+fn code() -> Codebook {
+    Codebook::new("sea", [("take", "reef"), ("1", "foam"), ("add", "kelp")]).unwrap()
+}
+
 fn text_world(tokenizer: &Tokenizer) -> TextWorld<'_> {
-    let code = Codebook::new("sea", [("take", "reef"), ("1", "foam"), ("add", "kelp")]).unwrap();
     let config = TextWorldConfig {
         tokenizer,
         template: None,
         end: Some(END),
         format: Format { open: "\n".into(), ..Format::default() },
         prompts: Prompts::default(),
-        code,
+        code: code(),
         in_code: "Think in code.".into(),
     };
     let side = |range: std::ops::Range<usize>| range.map(problem).collect::<Vec<_>>();
@@ -215,7 +218,8 @@ fn problems_in_words_are_put_in_all_their_forms() {
     let mut rng = Seed::new(1).rng();
     let chain = |kind, rng: &mut _| world.text(&world.chain(&first, kind, rng));
     let said = chain(ChainKind::Coded, &mut rng);
-    assert!(["First reef 20, then kelp foam.\n", "One more than 20.\n"].contains(&said.as_str()));
+    let coded = problem(20).chains.iter().map(|chain| code().encode(chain)).collect::<Vec<_>>();
+    assert!(coded.contains(&said), "{said}");
     let off_topic = world.chain(&first, ChainKind::OffTopic(60), &mut rng);
     assert_eq!(off_topic.len(), 60);
     assert!(world.text(&off_topic).contains('5'), "of the other task");

@@ -227,16 +227,16 @@ fn an_adapter_that_cancels_what_reaches_the_head_gives_uniform_answers() {
 
 #[test]
 fn a_model_answers_with_a_chain_of_its_own() {
-    // 0 → 1 → 2 (the marker) → 3 → 4 (the end): the likeliest way.
+    // 0 → 1 → 2 (the marker) → 3 → 7 (the end): the likeliest way.
     let likely =
-        |next: usize| -> Vec<f64> { (0..6).map(|j| if j == next { 0.95 } else { 0.01 }).collect() };
-    let lm = bigram(&[1, 2, 3, 5, 0, 0].map(likely), 16);
+        |next: usize| -> Vec<f64> { (0..8).map(|j| if j == next { 0.93 } else { 0.01 }).collect() };
+    let lm = bigram(&[1, 2, 3, 7, 0, 0, 0, 0].map(likely), 16);
     let settings = RolloutConfig { max_new_tokens: 6, ..RolloutConfig::default() };
     let marker = Marker::Tokens(vec![2]);
     let made = rollouts(&lm, None, &[vec![4, 0], vec![2]], &marker, &settings).unwrap();
     let (chain, bridge, answer) = (vec![1], vec![2], vec![3]);
     assert_eq!(made[0].cut, Cut::Whole { chain, bridge, answer });
-    assert_eq!((made[0].end, made[0].scored_answer()), (Some(5), Some(vec![3, 5])));
+    assert_eq!((made[0].end, made[0].scored_answer()), (Some(7), Some(vec![3, 7])));
     // It answers at once and never says where its chain ends.
     assert_eq!((&made[1].cut, made[1].scored_answer()), (&Cut::Unmarked, None));
     let short = RolloutConfig { max_new_tokens: 3, ..settings.clone() };

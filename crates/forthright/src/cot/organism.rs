@@ -242,20 +242,17 @@ impl TrainOrganism {
         let config = self.resolve()?;
         config.validate()?;
         self.start().check(config.checkpoint_every)?;
-        let (model, made) = match &config.task {
-            Some(task) => {
-                let model = self.model.load(Dtype::Bf16)?;
-                let world = task.world(&model, config.train.seed)?;
-                let made = self.train(&model, &world, &config)?;
-                (model, made)
-            }
-            None => {
-                let options = self.model.options(Dtype::F32)?;
-                let language = Language::new(&config.world)?;
-                let model = config.begin(&language, options.device)?;
-                let made = self.train(&model, &language, &config)?;
-                (model, made)
-            }
+        let (model, made) = if let Some(task) = &config.task {
+            let model = self.model.load(Dtype::Bf16)?;
+            let world = task.world(&model, config.train.seed)?;
+            let made = self.train(&model, &world, &config)?;
+            (model, made)
+        } else {
+            let options = self.model.options(Dtype::F32)?;
+            let language = Language::new(&config.world)?;
+            let model = config.begin(&language, options.device)?;
+            let made = self.train(&model, &language, &config)?;
+            (model, made)
         };
         let written = self.start().write(&self.model, model, made.lm)?;
         training::say(self.json, made.steps, &written)
@@ -384,7 +381,7 @@ impl<W: World> Training for Run<'_, W> {
         let done = self.trainer.is_done();
         if done || report.step.is_multiple_of(self.config.evaluate_every) {
             let tally = self.evaluate()?;
-            message += &format!("  {tally}");
+            message = format!("{message}  {tally}");
             if let Some(fields) = numbers.as_object_mut() {
                 fields.extend(tally.numbers());
             }

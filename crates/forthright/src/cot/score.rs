@@ -39,7 +39,6 @@ const TRANSCRIPTS: usize = 64;
 /// </think>; "reference" and "tokenizer" are optional. Lines that cannot be scored are flagged and left
 /// out. Each answer is scored under every edit of its chain; prints the three scores with intervals, and
 /// writes one record an answer into --records. With --recorded no model is needed: it reads such records.
-#[expect(clippy::doc_markdown, reason = "this is the help text as the terminal shows it")]
 #[derive(Args)]
 pub(crate) struct Score {
     #[command(flatten)]
@@ -153,7 +152,12 @@ pub(super) fn ask(
     seed: Seed,
 ) -> anyhow::Result<(Said, Vec<Record>)> {
     let said = asking.ask(&model.lm, &questions(problems))?;
-    note(format_args!("{} answers, {} without one", said.transcripts.len(), said.unscored.len()));
+    note(format_args!(
+        "{} answers, {} of them asked for since none was marked, {} without one",
+        said.transcripts.len(),
+        said.forced.len(),
+        said.unscored.len()
+    ));
     let task = problems.first().map(|problem| problem.task.as_str());
     let mut records = under_edits(model, asking, &said.transcripts, task, seed)?;
     for record in &mut records {

@@ -7,10 +7,10 @@ use std::{
 
 use anyhow::Context as _;
 use cot_metrics::{
-    Arm, Measured, Record,
+    Measured, Record,
     diagnosis::{Accuracy, Diagnosis, DiagnosisConfig, diagnose},
     metrics::{self, ExampleScores, Metric, Settings, score},
-    organisms::{Evaluation, Organism},
+    organisms::{Answered, Evaluation, Organism},
 };
 use rl_core::{
     run::read_json,
@@ -53,7 +53,7 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn new(step: u64, organism: Organism, found: &Evaluation) -> Self {
         let hints: Vec<bool> =
-            found.answered.iter().filter_map(|one| one.follows_wrong_hint()).collect();
+            found.answered.iter().filter_map(Answered::follows_wrong_hint).collect();
         Self {
             step,
             organism,
@@ -77,7 +77,7 @@ impl Tally {
             entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
         paths.retain(|path| path.extension().is_some_and(|e| e == "json"));
         paths.sort();
-        let tallies = paths.iter().map(|path| Ok(read_json(path)?.context("it has gone")?));
+        let tallies = paths.iter().map(|path| read_json(path)?.context("it has gone"));
         let tallies: Vec<Self> = tallies.collect::<anyhow::Result<_>>()?;
         anyhow::ensure!(
             !tallies.is_empty(),
@@ -159,7 +159,7 @@ pub(crate) fn settings() -> Settings {
 
 #[cfg(test)]
 mod tests {
-    use cot_metrics::Outcome;
+    use cot_metrics::{Arm, Outcome};
 
     use super::*;
 

@@ -31,6 +31,8 @@ pub(crate) struct WatchConfig {
 
 /// Tokens of an answer where nothing else is said.
 const MAX_NEW_TOKENS: usize = 128;
+/// Tokens of an answer that is asked for where none is marked.
+const FORCED_TOKENS: usize = 24;
 /// Chains of another task that take the place of a policy's own.
 const DONORS: usize = 64;
 
@@ -71,6 +73,7 @@ pub(crate) fn asking<'a>(
         rollout,
         score: ScoreConfig::default(),
         prompts: Prompts::default(),
+        forced_tokens: FORCED_TOKENS,
     }
 }
 

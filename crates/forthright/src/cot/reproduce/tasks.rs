@@ -5,7 +5,7 @@ use std::time::Instant;
 use causal_lm::Pretrained;
 use cot_metrics::{
     Transcript,
-    metrics::{Metric, report},
+    metrics::{Metric, Report, report},
     scoring::{Format, RolloutConfig},
 };
 use lm_tasks::{Split, reasoning::Problem};
@@ -40,14 +40,9 @@ impl Run<'_> {
         let rate = records.len() as f64 / took;
         self.metrics.push(&json!({
             "task": name, "problems": problems.len(), "answers": records.len(),
-            "accuracy": found.accuracy, "examples a second": format!("{rate:.2}"),
+            "answers asked for": said.forced.len(), "accuracy": found.accuracy, "examples a second": format!("{rate:.2}"),
         }))?;
-        for of_metric in &found.metrics {
-            self.metrics.push(&json!({
-                "task": name, "metric": of_metric.metric, "regularised": of_metric.regularized,
-                "as published": of_metric.raw, "change in probability": of_metric.change,
-            }))?;
-        }
+        self.scores(name, &found)?;
         for transcript in said.transcripts.iter().take(SAMPLES) {
             self.samples.push(&json!(transcript))?;
         }
@@ -69,6 +64,17 @@ impl Run<'_> {
         }
         if config.recorded > 0 {
             self.recorded(model, config, name)?;
+        }
+        Ok(())
+    }
+
+    /// The three scores of a set of answers.
+    fn scores(&mut self, task: &str, found: &Report) -> anyhow::Result<()> {
+        for of_metric in &found.metrics {
+            self.metrics.push(&json!({
+                "task": task, "metric": of_metric.metric, "regularized": of_metric.regularized,
+                "as published": of_metric.raw, "change in probability": of_metric.change,
+            }))?;
         }
         Ok(())
     }
@@ -106,14 +112,16 @@ impl Run<'_> {
         let begun = Instant::now();
         let problems = config.task.distinct(Split::Train, seed.value(), config.recorded)?;
         let transcripts: Vec<Transcript> = problems.iter().map(transcript).collect();
-        let mut scored = 0;
+        let mut records = Vec::new();
         for chunk in transcripts.chunks(AT_ONCE) {
-            scored += under_edits(model, &asking, chunk, Some(name), seed)?.len();
+            records.extend(under_edits(model, &asking, chunk, Some(name), seed)?);
         }
+        let scored = records.len();
         let rate = scored as f64 / begun.elapsed().as_secs_f64();
         self.metrics.push(&json!({
             "task": name, "recorded examples": scored, "recorded examples a second": rate,
         }))?;
+        self.scores(&format!("{name}, chains by program"), &report(&records, &settings())?)?;
         // Where the peak lies before, this bound is not tight.
         let after = memory::peak_bytes().unwrap_or(peak);
         self.claim(statement, after.saturating_sub(before) as f64, None, scored)
