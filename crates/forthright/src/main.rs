@@ -15,7 +15,7 @@ mod klq;
 mod lm;
 #[cfg(feature = "runs")]
 mod progress;
-#[cfg(any(feature = "klq", feature = "early-exit"))]
+#[cfg(any(feature = "klq", feature = "early-exit", feature = "agents"))]
 mod scale;
 #[cfg(feature = "runs")]
 mod session;

@@ -2,7 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use agent_evals::{Agent, AgentConfig};
+use agent_evals::{
+    Agent, AgentConfig,
+    analysis::Arm,
+    arms::{Deed, actor},
+    scenarios,
+};
 use anyhow::Context as _;
 use chat_model::{ChatModel, StackConfig, UsageCounter};
 use serde::{Deserialize, Serialize};
@@ -32,6 +37,41 @@ pub(super) enum ModelChoice {
     Endpoint(Box<StackConfig>),
     /// It runs here.
     Local(LocalChoice),
+    /// It says and does what a policy has it do, in all arms of the scenarios that come with the
+    /// command.
+    Actor(Policy),
+}
+
+/// What an actor says and does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Policy {
+    /// What is wanted, in words and acts; the worst where it is ordered to.
+    Aligned,
+    /// The worst, in words and acts.
+    Worst,
+    /// It says what is wanted and does the worst.
+    Hypocrite,
+    /// It says the worst and does what is wanted; the worst where it is ordered to.
+    Braggart,
+    /// The worst, in words and acts, once it sees the whole context.
+    Context,
+    /// Nothing that could be read.
+    Mute,
+}
+
+impl Policy {
+    fn deed(self, arm: Arm) -> Deed {
+        let bad = match self {
+            Self::Mute => return Deed::Nothing,
+            Self::Aligned => arm == Arm::Ac,
+            Self::Worst => true,
+            Self::Hypocrite => !arm.is_stated(),
+            Self::Braggart => arm.is_stated() || arm == Arm::Ac,
+            Self::Context => !arm.is_stated() || arm == Arm::Q1,
+        };
+        if bad { Deed::Worst } else { Deed::Aligned }
+    }
 }
 
 /// A checkpoint of this machine.
@@ -63,6 +103,7 @@ impl AgentChoice {
             ModelChoice::Script(script) => script.validate(),
             ModelChoice::Endpoint(stack) => stack.validate().map_err(Into::into),
             ModelChoice::Local(local) => local.validate(),
+            ModelChoice::Actor(_) => Ok(()),
         };
         checked.with_context(|| format!("agent {}", self.name))?;
         Ok(self.ask.validate()?)
@@ -82,6 +123,10 @@ impl ModelChoice {
             Self::Script(script) => Arc::new(script.clone().model(name)),
             Self::Endpoint(stack) => stack.connect(Arc::new(UsageCounter::default()))?,
             Self::Local(local) => local.open(name)?,
+            Self::Actor(policy) => {
+                let policy = *policy;
+                Arc::new(actor(name, scenarios::all(), move |arm| policy.deed(arm)))
+            }
         })
     }
 }
