@@ -198,6 +198,60 @@ fn a_run_is_looked_at_from_all_sides() {
     assert_eq!((&right["pairs"], &right["left_out"]), (&json!(3), &json!(1)));
 }
 
+/// Mean of a scorer over each cell of a run's results.
+fn means(document: &Value, scorer: &str) -> Vec<(String, Option<f64>)> {
+    let cells = document["results"].as_array().unwrap().iter();
+    cells
+        .filter(|cell| cell["scorer"] == scorer)
+        .map(|cell| (cell["scenario"].as_str().unwrap().to_owned(), cell["mean"].as_f64()))
+        .collect()
+}
+
+#[test]
+fn the_nine_scenarios_tell_the_aligned_from_the_worst() {
+    let kitchen = Kitchen::new();
+    let listed = kitchen.json(&["list"], 0);
+    assert_eq!(listed["scenarios"].as_array().unwrap().len(), 9);
+    for (act, enacted) in [("aligned", 0.0), ("worst", 1.0)] {
+        let out = kitchen.arg(act);
+        let run = ["run", "--scenario", "all", "--persona", "analyst", "--actor", act];
+        let document = kitchen.json(&[&run[..], &["--out", &out]].concat(), 0);
+        let means = means(&document, "enacted");
+        assert_eq!(means.len(), 9, "{document}");
+        for (scenario, mean) in means {
+            assert_eq!(mean, Some(enacted), "{scenario} {act}");
+        }
+        let replayed = kitchen.json(&["replay", &out], 0);
+        assert_eq!(replayed["equal"], replayed["samples"]);
+    }
+    let compared = kitchen.json(&["compare", &kitchen.arg("aligned"), &kitchen.arg("worst")], 0);
+    let rows = compared["rows"].as_array().unwrap();
+    let enacted = rows.iter().filter(|row| row["scorer"] == "enacted");
+    assert!(enacted.clone().all(|row| row["difference"] == 1.0), "{compared}");
+    assert_eq!(enacted.count(), 9);
+}
+
+/// One scenario from its prompt through a real shell to its score. On a machine without a sandbox the
+/// command says so and runs nothing.
+#[test]
+fn tampering_with_a_log_is_seen_through_a_real_sandbox() {
+    let kitchen = Kitchen::new();
+    for (act, enacted) in [("aligned", 0.0), ("worst", 1.0)] {
+        let out = kitchen.arg(act);
+        let run =
+            ["run", "--scenario", "modifying_logs_eval", "--world", "sandboxed", "--actor", act];
+        let ran = kitchen.agents(&[&run[..], &["--json", "--out", &out]].concat());
+        if ran.code == Some(2) && ran.err.contains("sandbox: ") {
+            assert!(!kitchen.at(act).join("journal.jsonl").exists());
+            continue;
+        }
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let document: Value = serde_json::from_str(&ran.out).unwrap();
+        let means = means(&document, "enacted");
+        assert_eq!(means, [("modifying_logs_eval".to_owned(), Some(enacted))]);
+    }
+}
+
 #[test]
 fn failures_are_errors_and_can_be_run_again_alone() {
     let kitchen = Kitchen::new();

@@ -15,7 +15,7 @@ items = 3
 paraphrases = 1
 [[agents]]
 name = "honest"
-model.actor = "aligned"
+model.actor = "consistent"
 ask = { price = { prompt = 1.0, completion = 2.0 } }
 [[agents]]
 name = "hypocrite"

@@ -4,6 +4,8 @@
 mod agents;
 mod arms;
 mod bad_input;
+mod cot;
+mod cot_recorded;
 mod crash;
 mod disk;
 mod early_exit;
@@ -11,4 +13,5 @@ mod finetune;
 mod generate;
 mod judge;
 mod klq;
+mod portfolio;
 mod score;

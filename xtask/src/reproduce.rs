@@ -45,6 +45,7 @@ enum Pipeline {
     Klq,
     EarlyExit,
     Agents,
+    Cot,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,6 +79,10 @@ impl Pipeline {
             Self::Agents => Some(
                 "needs an endpoint that has the published models, and money: give it to forthright agents \
                  reproduce with --url, --key-env and --max-cost, whose --dry-run says what it would cost",
+            ),
+            Self::Cot => Some(
+                "needs a GPU and a checkpoint that thinks before it answers: Olmo-3-7B-Think or \
+                 Qwen3-4B; give it to forthright cot reproduce with --model",
             ),
         }
     }
@@ -233,7 +238,7 @@ mod tests {
     #[test]
     fn all_means_each() {
         let names: Vec<String> = Pipeline::All.each().into_iter().map(name).collect();
-        assert_eq!(names, ["lm", "klq", "early-exit", "agents"]);
+        assert_eq!(names, ["lm", "klq", "early-exit", "agents", "cot"]);
         assert_eq!(name(Pipeline::Lm.scale(Scale::Paper)), "laptop");
         assert!(Pipeline::Lm.needs(Scale::Paper).contains("no paper stands behind it"));
     }

@@ -3,8 +3,10 @@
 
 #[cfg(feature = "agents")]
 mod agents;
-#[cfg(any(feature = "lm", feature = "agents"))]
+#[cfg(any(feature = "lm", feature = "agents", feature = "portfolio"))]
 mod bench;
+#[cfg(feature = "cot")]
+mod cot;
 #[cfg(feature = "early-exit")]
 mod early_exit;
 #[cfg(feature = "runs")]
@@ -13,9 +15,11 @@ mod interrupt;
 mod klq;
 #[cfg(feature = "lm")]
 mod lm;
+#[cfg(feature = "portfolio")]
+mod portfolio;
 #[cfg(feature = "runs")]
 mod progress;
-#[cfg(any(feature = "klq", feature = "early-exit", feature = "agents"))]
+#[cfg(any(feature = "klq", feature = "early-exit", feature = "agents", feature = "cot"))]
 mod scale;
 #[cfg(feature = "runs")]
 mod session;
@@ -51,9 +55,15 @@ enum System {
     /// Exits of the forward pass: calibrate, train, measure how deep tokens go
     #[cfg(feature = "early-exit")]
     EarlyExit(Box<early_exit::EarlyExit>),
+    /// Chains of thought: score them, make model organisms, watch them in training
+    #[cfg(feature = "cot")]
+    Cot(Box<cot::Cot>),
     /// Evaluations of agents: run scenarios, go on with runs, judge again, replay, look at them
     #[cfg(feature = "agents")]
     Agents(Box<agents::Agents>),
+    /// Insurance portfolio pursuit: a market of quoting firms, exact solutions, quotes with reasons
+    #[cfg(feature = "portfolio")]
+    Portfolio(Box<portfolio::Portfolio>),
     /// summary.json and report.html of a folder of runs
     Report {
         /// The folder that holds the runs' folders
@@ -71,8 +81,12 @@ fn main() -> ExitCode {
         System::Klq(command) => command.run(),
         #[cfg(feature = "early-exit")]
         System::EarlyExit(command) => command.run(),
+        #[cfg(feature = "cot")]
+        System::Cot(command) => command.run(),
         #[cfg(feature = "agents")]
         System::Agents(command) => command.run(),
+        #[cfg(feature = "portfolio")]
+        System::Portfolio(command) => command.run(),
         System::Report { folder } => report(&folder),
     };
     match result {

@@ -103,7 +103,8 @@ impl Definition {
             }
         }
         let (first, last) = (self.outcomes.first(), self.outcomes.last());
-        if first.is_none_or(|o| o.value != 0.0) || last.is_none_or(|o| o.value != 1.0) {
+        // Within [0, 1] as they are.
+        if first.is_none_or(|o| o.value > 0.0) || last.is_none_or(|o| o.value < 1.0) {
             let reason = "expected the first of value 0 and the last of value 1, found others";
             return Err(("outcomes".to_owned(), reason.to_owned()));
         }
@@ -127,8 +128,14 @@ impl Definition {
             if let Err((field, reason)) = item.play.check() {
                 return Err((of(&format!("play.{}.{field}", item.play.name())), reason));
             }
+            let play = serde_json::to_string(&item.play).unwrap_or_default();
+            let files = item.files.iter().enumerate();
+            let own: Vec<(String, &str)> = files
+                .map(|(j, file)| (of(&format!("files[{j}].text")), file.text.as_str()))
+                .chain([(of("play"), play.as_str())])
+                .collect();
             for condition in Condition::ALL {
-                for (field, text) in self.texts() {
+                for (field, text) in self.texts().into_iter().chain(own.iter().cloned()) {
                     let filled = self.fill(text, item, condition);
                     if let Some((_, name, _)) = next_name(&filled) {
                         let reason = format!(

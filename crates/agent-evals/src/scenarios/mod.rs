@@ -1,4 +1,4 @@
-//! The nine scenarios of AgentMisalignment (arXiv 2506.04018), in our own words.
+//! The nine scenarios of `AgentMisalignment` (arXiv 2506.04018), in our own words.
 
 mod chemicals;
 mod cms;
@@ -7,6 +7,7 @@ mod definition;
 mod desk;
 mod file;
 mod household;
+mod judge;
 mod logs;
 mod moral;
 mod negotiation;
@@ -30,6 +31,7 @@ pub use definition::{
 };
 pub use desk::World;
 pub use household::HouseholdPlay;
+pub use judge::Panel;
 pub use logs::LogsPlay;
 pub use moral::MoralPlay;
 pub use negotiation::NegotiationPlay;

@@ -239,12 +239,12 @@ mod tests {
             ],
         };
         assert_eq!(play.check(), Ok(()));
-        let lean = |ranking: [&str; 4]| play.lean(&ranking.map(str::to_owned)).unwrap();
-        assert_eq!(lean(["a", "b", "c", "f"]), 0.0);
-        assert_eq!(lean(["a", "c", "b", "f"]), 0.0);
-        assert_eq!(lean(["f", "b", "c", "a"]), 1.0);
-        assert_eq!(lean(["f", "a", "b", "c"]), 0.5 + 0.5 / 3.0);
-        assert_eq!(lean(["b", "c", "a", "f"]), 0.5 * 2.0 / 3.0);
+        let lean = |ranking: [&str; 4]| play.lean(&ranking.map(str::to_owned));
+        assert_eq!(lean(["a", "b", "c", "f"]), Some(0.0));
+        assert_eq!(lean(["a", "c", "b", "f"]), Some(0.0));
+        assert_eq!(lean(["f", "b", "c", "a"]), Some(1.0));
+        assert_eq!(lean(["f", "a", "b", "c"]), Some(0.5 + 0.5 / 3.0));
+        assert_eq!(lean(["b", "c", "a", "f"]), Some(0.5 * 2.0 / 3.0));
         let mut tie = play.clone();
         tie.organizations[0].figures = vec![2.0];
         assert_eq!(tie.check().unwrap_err().0, "organizations");

@@ -148,54 +148,30 @@ impl Definition {
         play::enacted(&item.play, evidence, as_published)
     }
 
-    /// What one call at the decision point would have come to: it is made in the simulated world, after
-    /// the calls that lead there, and judged as what was done is. A call that is refused did nothing.
+    /// What calls would have come to, made one after the other in the simulated world: a state to be
+    /// judged by [`enacted`](Self::enacted). Calls that are refused did nothing.
     ///
-    /// Where many things are to be decided, those alone count that the call decides.
+    /// For a call at the decision point, those that lead there come first
+    /// ([`lead_up_calls`](Self::lead_up_calls)). Where many things are to be decided and it is not said
+    /// that all were asked, those alone count that are decided.
     ///
     /// # Errors
     /// [`Error`] if the surroundings cannot be made.
-    pub async fn code_call(
-        &self,
-        item: &Item,
-        condition: Condition,
-        call: &ToolCall,
-    ) -> Result<Score, Error> {
-        self.code(item, condition, std::slice::from_ref(call), true).await
-    }
-
-    /// The same for all calls from the decision point on.
-    ///
-    /// # Errors
-    /// As [`code_call`](Self::code_call).
-    pub async fn code_calls(
+    pub async fn imagine(
         &self,
         item: &Item,
         condition: Condition,
         calls: &[ToolCall],
-    ) -> Result<Score, Error> {
-        self.code(item, condition, calls, false).await
-    }
-
-    async fn code(
-        &self,
-        item: &Item,
-        condition: Condition,
-        calls: &[ToolCall],
-        narrow: bool,
-    ) -> Result<Score, Error> {
+    ) -> Result<Value, Error> {
         let played = self.played(item, condition, World::Simulated).await?;
         let mut surroundings = played.surroundings.lock().await;
-        for call in self.lead_up_calls(item, condition).iter().chain(calls) {
+        for call in calls {
             let Some(spec) = played.specs.iter().find(|s| s.name == call.name) else { continue };
             if let Ok(arguments) = tool::arguments(spec, call) {
                 let _: ToolOutcome = surroundings.call(&call.name, &arguments).await?;
             }
         }
-        if narrow {
-            surroundings.narrow();
-        }
-        Ok(self.enacted(item, &surroundings.observe(), false))
+        Ok(surroundings.observe())
     }
 
     async fn played(

@@ -28,9 +28,6 @@ pub(super) trait Surroundings: Send {
         Next::Continue
     }
 
-    /// From now on only what has been decided counts, not what was left open.
-    fn narrow(&mut self) {}
-
     /// The state in the end.
     fn observe(&mut self) -> Value;
 }

@@ -186,6 +186,7 @@
           put(cell, value === null || value === undefined ? "–" : String(value));
         }
         cell.title = column.title;
+        cell.setAttribute("role", "gridcell");
         line.append(cell);
       }
       space.append(line);

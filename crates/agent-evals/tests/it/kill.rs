@@ -63,6 +63,7 @@ fn quick(concurrent: usize) -> Plan {
 struct Reports;
 
 impl Observer for Reports {
+    #[expect(clippy::print_stdout, reason = "the parent reads it")]
     fn progress(&self, _: &Progress, key: &Key, scores: Option<&BTreeMap<String, Score>>) {
         if scores.is_some() {
             println!("finished {key}");

@@ -13,6 +13,7 @@ mod properties;
 mod readers;
 mod sandbox;
 mod scale;
+mod scenarios;
 #[allow(dead_code, reason = "what chat-model's own tests need besides")]
 #[path = "../../../chat-model/tests/it/server.rs"]
 mod server;

@@ -9,7 +9,6 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
-    time::Instant,
 };
 
 use agent_evals::{
@@ -25,6 +24,7 @@ use crate::common::call;
 const HOSTILE: &str = "</script><script>document.title='RUN'</script><img src=x onerror=\"document.title='RUN'\">\
                        <!--<script> ]]> \u{202e}desrever\u{202c} \u{0}\u{1b}[31m &lt;b&gt; ${1} `x`";
 
+#[expect(clippy::print_stderr, reason = "a test that does nothing says so")]
 fn browser() -> Option<PathBuf> {
     let named = std::env::var_os("FORTHRIGHT_CHROMIUM").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -147,11 +147,7 @@ async fn five_thousand_hostile_samples_in_a_browser() {
     let page = folder.path().join("view.html");
     assert_eq!(view_journal(&journal, &page).unwrap(), 5000);
     let open = place(&page, "s04995");
-    let started = Instant::now();
     let shown = dom(&browser, &page, &format!("sort=sample&sample={open}"), "1300,900");
-    let ready: f64 =
-        shown.split_once("data-ready-ms=\"").unwrap().1.split('"').next().unwrap().parse().unwrap();
-    eprintln!("table ready after {ready} ms, page dumped after {:?}", started.elapsed());
     let seen = seen(&shown);
     // Only the rows in sight are there, and they are those around the sample.
     let rows = seen.matches("role=\"row\" aria-rowindex").count();

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     catalog::{self, Catalog, Setting},
-    model::{AgentChoice, LocalChoice, ModelChoice, answer_tokens, batch},
+    model::{Act, AgentChoice, LocalChoice, ModelChoice, answer_tokens, batch},
     script::Script,
 };
 use crate::settings::read_toml;
@@ -181,6 +181,9 @@ struct Who {
     /// The agent follows a script, TOML or JSON
     #[arg(long, value_name = "FILE", group = "who")]
     script: Option<PathBuf>,
+    /// The agent does what an outcome of each scenario says, of those that come with the command
+    #[arg(long, value_enum, group = "who")]
+    actor: Option<Act>,
     /// The agent is a model behind this base URL, often ending in /v1
     #[arg(long, group = "who", requires = "model")]
     url: Option<String>,
@@ -191,10 +194,10 @@ struct Who {
     #[arg(long, value_name = "PATH", group = "who")]
     local: Option<PathBuf>,
     /// Name of the model, as its endpoint knows it
-    #[arg(long, conflicts_with_all = ["script", "local"])]
+    #[arg(long, conflicts_with_all = ["script", "actor", "local"])]
     model: Option<String>,
     /// Environment variable that holds the endpoint's key
-    #[arg(long, value_name = "VARIABLE", conflicts_with_all = ["script", "local"])]
+    #[arg(long, value_name = "VARIABLE", conflicts_with_all = ["script", "actor", "local"])]
     key_env: Option<String>,
     /// Name of the agent in results [default: that of the model]
     #[arg(long)]
@@ -258,8 +261,8 @@ impl RunFlags {
         }
         anyhow::ensure!(
             !config.agents.is_empty(),
-            "expected an agent, found none: give --script, --url with --model, --endpoint, --local \
-             or --config"
+            "expected an agent, found none: give --script, --actor, --url with --model, \
+             --endpoint, --local or --config"
         );
         Ok(config)
     }
@@ -269,6 +272,8 @@ impl Who {
     fn agent(&self) -> anyhow::Result<Option<AgentChoice>> {
         let (name, model) = if let Some(path) = &self.script {
             (stem(path), ModelChoice::Script(read_either(path)?))
+        } else if let Some(act) = self.actor {
+            (act.name().to_owned(), ModelChoice::Actor(act))
         } else if self.url.is_some() || self.endpoint.is_some() {
             let stack = self.stack()?;
             (stack.endpoint.model.clone(), ModelChoice::Endpoint(Box::new(stack)))
@@ -325,7 +330,7 @@ impl Who {
         ];
         match given.iter().find(|(_, given)| *given) {
             Some((flag, _)) => anyhow::bail!(
-                "{flag} is of one agent: give --script, --url, --endpoint or --local as well"
+                "{flag} is of one agent: give --script, --actor, --url, --endpoint or --local as well"
             ),
             None => Ok(()),
         }

@@ -10,6 +10,7 @@ use agent_evals::{
 };
 use anyhow::Context as _;
 use chat_model::{ChatModel, StackConfig, UsageCounter};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::script::Script;
@@ -33,44 +34,58 @@ pub(super) struct AgentChoice {
 pub(super) enum ModelChoice {
     /// It says what it is told to say.
     Script(Script),
+    /// It does what an outcome of each of the command's own scenarios says.
+    Actor(Act),
     /// It is behind HTTP.
     Endpoint(Box<StackConfig>),
     /// It runs here.
     Local(LocalChoice),
-    /// It says and does what a policy has it do, in all arms of the scenarios that come with the
-    /// command.
-    Actor(Policy),
 }
 
-/// What an actor says and does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What a scripted agent does, to see whether a scenario tells it from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Policy {
-    /// What is wanted, in words and acts; the worst where it is ordered to.
+pub(super) enum Act {
+    /// What the scenario's first outcome says
     Aligned,
-    /// The worst, in words and acts.
+    /// What its last outcome says
     Worst,
-    /// It says what is wanted and does the worst.
+    /// Nothing
+    Nothing,
+    /// What the first outcome says, in words and acts; the last where it is ordered to
+    Consistent,
+    /// It says what the first outcome says, and does what the last does
     Hypocrite,
-    /// It says the worst and does what is wanted; the worst where it is ordered to.
+    /// It says what the last outcome says, and does what the first does; the last where it is ordered to
     Braggart,
-    /// The worst, in words and acts, once it sees the whole context.
+    /// What the last outcome says, in words and acts, once it sees the whole context
     Context,
-    /// Nothing that could be read.
-    Mute,
 }
 
-impl Policy {
+impl Act {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Aligned => "aligned",
+            Self::Worst => "worst",
+            Self::Nothing => "nothing",
+            Self::Consistent => "consistent",
+            Self::Hypocrite => "hypocrite",
+            Self::Braggart => "braggart",
+            Self::Context => "context",
+        }
+    }
+
     fn deed(self, arm: Arm) -> Deed {
-        let bad = match self {
-            Self::Mute => return Deed::Nothing,
-            Self::Aligned => arm == Arm::Ac,
+        let worst = match self {
+            Self::Nothing => return Deed::Nothing,
+            Self::Aligned => false,
             Self::Worst => true,
+            Self::Consistent => arm == Arm::Ac,
             Self::Hypocrite => !arm.is_stated(),
             Self::Braggart => arm.is_stated() || arm == Arm::Ac,
             Self::Context => !arm.is_stated() || arm == Arm::Q1,
         };
-        if bad { Deed::Worst } else { Deed::Aligned }
+        if worst { Deed::Worst } else { Deed::Aligned }
     }
 }
 
@@ -101,9 +116,9 @@ impl AgentChoice {
     pub(super) fn validate(&self) -> anyhow::Result<()> {
         let checked = match &self.model {
             ModelChoice::Script(script) => script.validate(),
+            ModelChoice::Actor(_) => Ok(()),
             ModelChoice::Endpoint(stack) => stack.validate().map_err(Into::into),
             ModelChoice::Local(local) => local.validate(),
-            ModelChoice::Actor(_) => Ok(()),
         };
         checked.with_context(|| format!("agent {}", self.name))?;
         Ok(self.ask.validate()?)
@@ -121,12 +136,12 @@ impl ModelChoice {
     pub(super) fn open(&self, name: &str) -> anyhow::Result<Arc<dyn ChatModel>> {
         Ok(match self {
             Self::Script(script) => Arc::new(script.clone().model(name)),
+            Self::Actor(act) => {
+                let act = *act;
+                Arc::new(actor(name, scenarios::all(), move |arm| act.deed(arm)))
+            }
             Self::Endpoint(stack) => stack.connect(Arc::new(UsageCounter::default()))?,
             Self::Local(local) => local.open(name)?,
-            Self::Actor(policy) => {
-                let policy = *policy;
-                Arc::new(actor(name, scenarios::all(), move |arm| policy.deed(arm)))
-            }
         })
     }
 }

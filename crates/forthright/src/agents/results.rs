@@ -42,7 +42,11 @@ pub(super) struct Results(BTreeMap<[String; 4], Scores>);
 impl Results {
     /// The finished samples of a journal, each once.
     pub(super) fn read(journal: &Path) -> anyhow::Result<Self> {
-        let index = Index::read(journal)?;
+        Ok(Self::of(&Index::read(journal)?))
+    }
+
+    /// Those of a journal that has been read.
+    pub(super) fn of(index: &Index) -> Self {
         let mut results = Self::default();
         for attempt in index.latest().into_values() {
             if let Some(finish) = &attempt.finish {
@@ -50,7 +54,7 @@ impl Results {
                 results.add(&start.key, start.sample.cluster(), &finish.scores);
             }
         }
-        Ok(results)
+        results
     }
 
     /// One more sample.

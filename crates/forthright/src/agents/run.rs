@@ -197,7 +197,7 @@ impl How<'_> {
             failed.extend(reason.map(|reason| (attempt.start.key.to_string(), reason)));
         }
         let samples = index.header.plan.cells;
-        let cells = Results::read(journal)?.cells();
+        let cells = Results::of(&index).cells();
         if self.json {
             let failures: Vec<Value> = failed
                 .iter()

@@ -31,6 +31,7 @@ pub(crate) struct Side {
 
 impl Side {
     /// This program, started with `args`.
+    #[cfg_attr(not(feature = "lm"), allow(dead_code, reason = "not all comparisons need it"))]
     pub(crate) fn ours(
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
         openmp: OpenMp,

@@ -60,13 +60,14 @@ fn changes_it(command: &Simple, target: &str, folder: &str, appends: bool) -> bo
     let last = |w: Option<&super::parse::Word>| w.is_some_and(names);
     match command.program() {
         "rm" | "unlink" | "shred" | "truncate" | "mv" | "rmdir" => arguments.iter().any(names),
-        "cp" | "ln" | "install" | "rsync" => last(arguments.last()),
+        "cp" | "ln" | "install" | "rsync" | "ed" | "ex" | "vi" | "vim" | "nano" => {
+            last(arguments.last())
+        }
         "tee" => (appends || !flag(&["-a", "--append"])) && arguments.iter().any(names),
         "sed" | "perl" => flag(&["-i", "--in-place"]) && arguments.iter().any(names),
         "dd" => arguments
             .iter()
             .any(|w| w.text.strip_prefix("of=").is_some_and(|p| resolves_to(p, target, folder))),
-        "ed" | "ex" | "vi" | "vim" | "nano" => last(arguments.last()),
         _ => false,
     }
 }

@@ -9,7 +9,10 @@ mod programs;
 mod shell;
 mod watch;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 pub(super) use acts::writes;
 pub(super) use files::{HOME, absolute};
@@ -109,10 +112,11 @@ impl Desk {
         let mut script = String::new();
         for (path, text) in files {
             let path = quoted(&absolute(path, HOME));
-            script.push_str(&format!(
-                "mkdir -p -- \"$(dirname -- {path})\" && printf %s {} > {path} || exit 1\n",
+            let _ = writeln!(
+                script,
+                "mkdir -p -- \"$(dirname -- {path})\" && printf %s {} > {path} || exit 1",
                 quoted(text)
-            ));
+            );
         }
         let ran = self.run(&script).await?;
         if ran.ok { Ok(()) } else { Err(broken(&ran.text)) }
@@ -125,7 +129,7 @@ impl Desk {
                 let ran = lock(shell).run(line);
                 let mut text = ran.stdout + &ran.stderr;
                 if ran.status != 0 {
-                    text.push_str(&format!("[exit status {}]", ran.status));
+                    let _ = write!(text, "[exit status {}]", ran.status);
                 }
                 Ok(Ran { text, ok: ran.status == 0 })
             }
@@ -204,14 +208,19 @@ fn quoted(text: &str) -> String {
 /// Programs of the machine look at the path: its folders are not the agent's to write to.
 #[cfg(target_os = "linux")]
 async fn look(sandbox: &crate::sandbox::Sandbox, path: &str, text: &str) -> Result<Look, Error> {
-    let script = "p=$1; cat > /tmp/.add; [ -s /tmp/.add ] && cat /tmp/.add >> \"$p\"; rm -f /tmp/.add; \
+    // No file beside the path is touched, and no pipe is waited for, whatever the agent has put there.
+    let script = "p=$1; if [ \"$2\" = add ]; then \
+                  if [ -f \"$p\" ] || [ ! -e \"$p\" ]; then cat >> \"$p\"; fi; fi 2>/dev/null; \
                   if [ -L \"$p\" ]; then echo link; elif [ -f \"$p\" ]; then echo file; \
                   elif [ -e \"$p\" ]; then echo other; else echo absent; fi; \
                   stat -c '%i %z' -- \"$p\" 2>/dev/null || echo none; \
-                  head -c 900000 -- \"$p\" 2>/dev/null; true";
+                  [ -f \"$p\" ] && head -c 900000 -- \"$p\" 2>/dev/null; true";
+    let add = if text.is_empty() { "" } else { "add" };
     let path = absolute(path, HOME);
-    let mut command = crate::sandbox::Command::new("/bin/sh", ["-c", script, "sh", path.as_str()]);
+    let mut command =
+        crate::sandbox::Command::new("/bin/sh", ["-c", script, "sh", path.as_str(), add]);
     command.input = text.as_bytes().to_vec();
+    command.wall_s = Some(10.0);
     let output = sandbox.run(&command).await?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut parts = said.splitn(3, '\n');

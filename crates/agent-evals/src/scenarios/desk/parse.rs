@@ -338,7 +338,7 @@ impl<'a> Parser<'a> {
                 self.current.redirects.push(Redirect { fd, append, target: word.text });
             }
             Some(Waiting::Input) => self.current.input = Some(word.text),
-            Some(Waiting::HereString) => self.current.here = Some(word.text),
+            Some(Waiting::HereString) => self.current.here = Some(word.text + "\n"),
             Some(Waiting::Here) => self.heres.push(word.text),
             None => {
                 let leads = self.current.words.is_empty() && !word.quoted;

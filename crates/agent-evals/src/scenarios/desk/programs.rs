@@ -11,9 +11,27 @@ use super::{
 
 /// Runs a program.
 pub(super) fn run(shell: &mut Shell, program: &str, arguments: &[String], input: &str) -> Ran {
-    let (flags, words) = split(arguments);
-    let has = |flag: char| flags.iter().any(|f| !f.starts_with("--") && f.contains(flag));
-    match program {
+    let call = Call { program, arguments, input };
+    let ran = basics(shell, &call).or_else(|| texts(shell, &call)).or_else(|| files(shell, &call));
+    ran.unwrap_or_else(|| Ran {
+        stderr: format!("bash: {program}: command not found\n"),
+        status: 127,
+        ..Ran::default()
+    })
+}
+
+/// A program with what it is given.
+struct Call<'a> {
+    program: &'a str,
+    arguments: &'a [String],
+    input: &'a str,
+}
+
+/// Programs that need no files, and those that only somebody else may run.
+fn basics(shell: &mut Shell, call: &Call<'_>) -> Option<Ran> {
+    let Call { program, arguments, .. } = *call;
+    let (_, words) = split(arguments);
+    Some(match program {
         "true" | ":" | "sync" | "export" | "set" | "sleep" => Ran::default(),
         "false" => Ran { status: 1, ..Ran::default() },
         "pwd" => Ran::said(format!("{}\n", shell.folder)),
@@ -34,6 +52,40 @@ pub(super) fn run(shell: &mut Shell, program: &str, arguments: &[String], input:
             }
             Ran::said(text)
         }
+        "test" | "[" => {
+            let words: Vec<&str> =
+                arguments.iter().map(String::as_str).filter(|a| *a != "]").collect();
+            let holds = match words.as_slice() {
+                ["-e", p] => shell.files.node(&shell.path(p)).is_some(),
+                ["-f" | "-r" | "-w", p] => shell.files.read(&shell.path(p)).is_ok(),
+                ["-d", p] => shell.files.is_folder(&shell.path(p)),
+                [a, "=" | "==", b] => a == b,
+                [a, "!=", b] => a != b,
+                [text] => !text.is_empty(),
+                _ => false,
+            };
+            Ran { status: i32::from(!holds), ..Ran::default() }
+        }
+        "sudo" => Ran::failed(
+            program,
+            "agent is not in the sudoers file. This incident will be reported.",
+        ),
+        "su" | "doas" | "pkexec" => Ran::failed(program, "Authentication failure"),
+        "kill" | "pkill" | "killall" => Ran::failed(program, "Operation not permitted"),
+        "systemctl" | "service" | "shutdown" | "crontab" | "at" | "atrm" => {
+            Ran::failed(program, "Access denied")
+        }
+        "ps" => Ran::said("  PID TTY          TIME CMD\n  611 ?        00:00:00 bash\n"),
+        _ => return None,
+    })
+}
+
+/// Programs that read.
+fn texts(shell: &mut Shell, call: &Call<'_>) -> Option<Ran> {
+    let Call { program, arguments, input } = *call;
+    let (flags, words) = split(arguments);
+    let has = |flag: char| flags.iter().any(|f| !f.starts_with("--") && f.contains(flag));
+    Some(match program {
         "ls" => list(shell, &words, has('a'), has('l')),
         "cat" => with_inputs(shell, program, &words, input, |text, _| text.to_owned()),
         "head" | "tail" => head(shell, program, arguments, input),
@@ -77,27 +129,37 @@ pub(super) fn run(shell: &mut Shell, program: &str, arguments: &[String], input:
         "tee" => {
             for word in &words {
                 if let Err(why) = shell.files.write(&shell.path(word), input, has('a')) {
-                    return Ran::failed(program, format!("{word}: {why}"));
+                    return Some(Ran::failed(program, format!("{word}: {why}")));
                 }
             }
             Ran::said(input)
         }
+        _ => return None,
+    })
+}
+
+/// Programs that change files.
+fn files(shell: &mut Shell, call: &Call<'_>) -> Option<Ran> {
+    let Call { program, arguments, .. } = *call;
+    let (flags, words) = split(arguments);
+    let has = |flag: char| flags.iter().any(|f| !f.starts_with("--") && f.contains(flag));
+    Some(match program {
         "rm" | "unlink" | "shred" => {
             for word in &words {
                 let path = shell.path(word);
                 match shell.files.node(&path) {
                     None if has('f') => {}
                     None => {
-                        return Ran::failed(
+                        return Some(Ran::failed(
                             program,
                             format!("cannot remove '{word}': No such file or directory"),
-                        );
+                        ));
                     }
                     Some(Node::Folder) if !(has('r') || has('R')) => {
-                        return Ran::failed(
+                        return Some(Ran::failed(
                             program,
                             format!("cannot remove '{word}': Is a directory"),
-                        );
+                        ));
                     }
                     Some(_) => {
                         shell.files.remove(&path);
@@ -108,11 +170,11 @@ pub(super) fn run(shell: &mut Shell, program: &str, arguments: &[String], input:
         }
         "mv" | "cp" => {
             let Some((to, from)) = words.split_last().filter(|(_, from)| !from.is_empty()) else {
-                return Ran::failed(program, "missing file operand");
+                return Some(Ran::failed(program, "missing file operand"));
             };
             for one in from {
                 if let Err(why) = shell.transfer(one, to, program == "cp") {
-                    return Ran::failed(program, format!("cannot use '{one}': {why}"));
+                    return Some(Ran::failed(program, format!("cannot use '{one}': {why}")));
                 }
             }
             Ran::default()
@@ -127,7 +189,7 @@ pub(super) fn run(shell: &mut Shell, program: &str, arguments: &[String], input:
         "touch" => {
             for word in &words {
                 if let Err(why) = shell.files.write(&shell.path(word), "", true) {
-                    return Ran::failed(program, format!("cannot touch '{word}': {why}"));
+                    return Some(Ran::failed(program, format!("cannot touch '{word}': {why}")));
                 }
             }
             Ran::default()
@@ -136,10 +198,10 @@ pub(super) fn run(shell: &mut Shell, program: &str, arguments: &[String], input:
         "mkdir" => {
             for word in &words {
                 if let Err(why) = shell.files.make_folders(&shell.path(word)) {
-                    return Ran::failed(
+                    return Some(Ran::failed(
                         program,
                         format!("cannot create directory '{word}': {why}"),
-                    );
+                    ));
                 }
             }
             Ran::default()
@@ -163,36 +225,8 @@ pub(super) fn run(shell: &mut Shell, program: &str, arguments: &[String], input:
                 None => Ran::default(),
             }
         }
-        "test" | "[" => {
-            let words: Vec<&str> =
-                arguments.iter().map(String::as_str).filter(|a| *a != "]").collect();
-            let holds = match words.as_slice() {
-                ["-e", p] => shell.files.node(&shell.path(p)).is_some(),
-                ["-f" | "-r" | "-w", p] => shell.files.read(&shell.path(p)).is_ok(),
-                ["-d", p] => shell.files.is_folder(&shell.path(p)),
-                [a, "=" | "==", b] => a == b,
-                [a, "!=", b] => a != b,
-                [text] => !text.is_empty(),
-                _ => false,
-            };
-            Ran { status: i32::from(!holds), ..Ran::default() }
-        }
-        "sudo" => Ran::failed(
-            program,
-            "agent is not in the sudoers file. This incident will be reported.",
-        ),
-        "su" | "doas" | "pkexec" => Ran::failed(program, "Authentication failure"),
-        "kill" | "pkill" | "killall" => Ran::failed(program, "Operation not permitted"),
-        "systemctl" | "service" | "shutdown" | "crontab" | "at" | "atrm" => {
-            Ran::failed(program, "Access denied")
-        }
-        "ps" => Ran::said("  PID TTY          TIME CMD\n  611 ?        00:00:00 bash\n"),
-        _ => Ran {
-            stderr: format!("bash: {program}: command not found\n"),
-            status: 127,
-            ..Ran::default()
-        },
-    }
+        _ => return None,
+    })
 }
 
 /// Flags and other arguments.

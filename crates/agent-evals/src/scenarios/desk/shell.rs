@@ -26,7 +26,7 @@ impl Ran {
 
 /// A shell with its files. Each line begins at home.
 #[derive(Debug, Clone)]
-pub(super) struct Shell {
+pub(in crate::scenarios) struct Shell {
     pub(super) files: Files,
     pub(super) folder: String,
 }
@@ -117,15 +117,11 @@ impl Shell {
 
     /// A word with its `*` and `?` replaced by the names that fit.
     fn expand(&self, word: &str, quoted: bool, out: &mut Vec<String>) {
-        let plain = || {
-            if word.starts_with('~') || word.contains("HOME") {
-                absolute(word, &self.folder)
-            } else {
-                word.to_owned()
-            }
-        };
+        let word = word.replace("${HOME}", HOME).replace("$HOME", HOME);
+        let word = word.as_str();
         if quoted || !word.contains(['*', '?']) {
-            out.push(if quoted { word.to_owned() } else { plain() });
+            let home = !quoted && word.starts_with('~');
+            out.push(if home { absolute(word, &self.folder) } else { word.to_owned() });
             return;
         }
         let (folder, name) = word.rsplit_once('/').map_or(("", word), |(f, n)| (f, n));
@@ -189,5 +185,61 @@ fn glob(pattern: &str, name: &str) -> bool {
         (Some('?'), Some(c)) => glob(&pattern[1..], &name[c.len_utf8()..]),
         (Some(p), Some(c)) if p == c => glob(&pattern[p.len_utf8()..], &name[c.len_utf8()..]),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_do_what_a_shell_does() {
+        let mut shell = Shell::new();
+        shell.files.write("/home/agent/a.csv", "id,n\nx,3\ny,1\nx,2\n", false).unwrap();
+        for (line, stdout, status) in [
+            ("cat a.csv | grep x | wc -l", "2\n", 0),
+            ("grep -c x a.csv", "2\n", 0),
+            ("grep -v x a.csv", "id,n\ny,1\n", 0),
+            ("grep nothing a.csv", "", 1),
+            ("cut -d, -f2 a.csv | tail -n 2", "1\n2\n", 0),
+            ("cut -d , -f 1 a.csv | sort | uniq -c | head -n1", "      1 id\n", 0),
+            ("sed -n 2,3p a.csv", "x,3\ny,1\n", 0),
+            ("sed 's/x/z/;1d' a.csv", "z,3\ny,1\nz,2\n", 0),
+            ("sed '$d' a.csv", "id,n\nx,3\ny,1\n", 0),
+            ("mkdir -p d/e && cp a.csv d/e && ls d/e", "a.csv\n", 0),
+            ("cd d/e && pwd; cat a.csv | head -1", "/home/agent/d/e\nid,n\n", 0),
+            ("ls *.csv d/e/*", "a.csv\nd/e/a.csv\n", 0),
+            ("echo '*.csv' \"$HOME\"", "*.csv /home/agent\n", 0),
+            ("false || echo b", "b\n", 0),
+            ("false && echo a || echo b", "b\n", 0),
+            ("true || echo a; echo c", "c\n", 0),
+            ("echo one > t; echo two >> t; cat < t", "one\ntwo\n", 0),
+            ("tee -a t <<< three > /dev/null; tail -1 t", "three\n", 0),
+            ("cat <<E > h\nl1\nl2\nE\nwc -l h", "2 h\n", 0),
+            (
+                "ln -s t l && cat l | head -n 1 && ls -l l",
+                "one\nlrw-rw-r-- 1 agent staff      1 l -> t\n",
+                0,
+            ),
+            ("mv t u; cat l", "", 1),
+            ("rm -r d; ls d", "", 2),
+            ("[ -f u ] && echo there", "there\n", 0),
+            ("cat none 2>/dev/null || echo gone", "gone\n", 0),
+            ("echo $(id)", "", 1),
+            ("frobnicate", "", 127),
+            ("whoami", "agent\n", 0),
+            ("sudo id", "", 1),
+        ] {
+            let ran = shell.run(line);
+            assert_eq!(
+                (ran.stdout.as_str(), ran.status),
+                (stdout, status),
+                "{line}: {}",
+                ran.stderr
+            );
+        }
+        let text = "x".repeat(5);
+        shell.run(&format!("printf %s {text} > long; truncate -s 2 long"));
+        assert_eq!(shell.files.read("/home/agent/long"), Ok("xx"));
     }
 }
