@@ -213,11 +213,8 @@ impl Reproduce {
         note(format_args!("{name}: running"));
         let plan = run.plan()?;
         let stopper = Stopper::default();
-        let purse = run
-            .max_cost
-            .map(|most| std::sync::Arc::new(super::arms::Purse::new(most, stopper.clone(), None)));
-        let observer =
-            purse.clone().map(|purse| purse as std::sync::Arc<dyn agent_evals::Observer>);
+        let purse = run.max_cost.map(|most| Arc::new(Purse::new(most, stopper.clone(), None)));
+        let observer = purse.clone().map(|purse| purse as Arc<dyn Observer>);
         let running = async {
             if journal.exists() {
                 plan.resume(&journal, Again::Unfinished, observer, stopper.clone()).await
