@@ -19,7 +19,7 @@ mod lm;
 mod portfolio;
 #[cfg(feature = "runs")]
 mod progress;
-#[cfg(feature = "cot")]
+#[cfg(any(feature = "klq", feature = "early-exit", feature = "agents", feature = "cot"))]
 mod scale;
 #[cfg(feature = "runs")]
 mod session;
