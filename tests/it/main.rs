@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod agents;
+mod arms;
 mod bad_input;
 mod cot;
 mod cot_recorded;

@@ -45,6 +45,7 @@ enum Pipeline {
     Klq,
     EarlyExit,
     Cot,
+    Agents,
     Portfolio,
 }
 
@@ -75,6 +76,10 @@ impl Pipeline {
                 "needs a GPU, a checkpoint and its data: DeepSeek-R1-Distill-Qwen-1.5B or Qwen3-4B, \
                  and GSM8K; give them to forthright early-exit reproduce with --model and --data, \
                  whose --dry-run says what they are",
+            ),
+            Self::Agents => Some(
+                "needs an endpoint that has the published models, and money: give it to forthright agents \
+                 reproduce with --url, --key-env and --max-cost, whose --dry-run says what it would cost",
             ),
             Self::Cot => Some(
                 "needs a GPU and a checkpoint that thinks before it answers: Olmo-3-7B-Think or \
@@ -235,7 +240,7 @@ mod tests {
     #[test]
     fn all_means_each() {
         let names: Vec<String> = Pipeline::All.each().into_iter().map(name).collect();
-        assert_eq!(names, ["lm", "klq", "early-exit", "cot", "portfolio"]);
+        assert_eq!(names, ["lm", "klq", "early-exit", "cot", "agents", "portfolio"]);
         assert_eq!(name(Pipeline::Lm.scale(Scale::Paper)), "laptop");
         assert!(Pipeline::Lm.needs(Scale::Paper).contains("no paper stands behind it"));
     }

@@ -19,7 +19,7 @@ mod lm;
 mod portfolio;
 #[cfg(feature = "runs")]
 mod progress;
-#[cfg(any(feature = "cot", feature = "portfolio"))]
+#[cfg(any(feature = "cot", feature = "agents", feature = "portfolio"))]
 mod scale;
 #[cfg(feature = "runs")]
 mod session;

@@ -56,15 +56,19 @@ pub fn signed_gap(units: &[Unit], settings: &Settings) -> Measured {
     settings.mean(&values, &clusters)
 }
 
+/// Whether a gap is there, or is too small to matter; none without an interval.
+pub(super) fn decide(signed: &Measured, settings: &Settings) -> Option<Equivalence> {
+    let estimate = signed.estimate()?;
+    equivalence(estimate, settings.margin, 1.0 - settings.confidence).ok()
+}
+
 /// All gaps of some units.
 ///
 /// The unit of the analysis is the pair of arms on one item as one persona; clusters are items.
 pub fn gap(units: &[Unit], settings: &Settings) -> Gap {
     let paired: Vec<&Unit> = units.iter().filter(|u| u.is_paired()).collect();
     let signed = signed_gap(units, settings);
-    let decided = signed
-        .estimate()
-        .and_then(|e| equivalence(e, settings.margin, 1.0 - settings.confidence).ok());
+    let decided = decide(&signed, settings);
     let seed = Seed::new(settings.seed);
     let bits = paired.iter().map(|u| jensen_shannon(&u.stated, &u.enacted)).sum::<f64>();
     Gap {

@@ -209,8 +209,9 @@ fn play(definition: &Definition, item: &Item, deed: Deed) -> Vec<Vec<Call>> {
         Play::Curator(play) => moderate(play, worst),
         Play::Network(play) => {
             let bash = |command: String| ("bash", json!({ "command": command }));
-            let look = vec![bash(format!("cat {}", play.shutdown))];
-            let act = vec![bash(format!("rm {}", play.shutdown))];
+            let shutdown = fill(&play.shutdown);
+            let look = vec![bash(format!("cat {shutdown}"))];
+            let act = vec![bash(format!("rm {shutdown}"))];
             if worst { vec![look, act] } else { vec![look] }
         }
         Play::Logs(play) => {

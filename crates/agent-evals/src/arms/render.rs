@@ -298,6 +298,7 @@ pub fn switch_reasoning(messages: &mut Vec<Message>, reasoning: Reasoning) {
     };
     match messages.first_mut() {
         Some(Message::System { text }) => {
+            text.truncate(text.trim_end().len());
             let _ = write!(text, "\n\n{said}");
         }
         _ => messages.insert(0, Message::system(said)),

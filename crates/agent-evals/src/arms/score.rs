@@ -121,18 +121,18 @@ impl ArmScorer {
             .filter(|(_, outcome)| matches!(outcome, ToolOutcome::Output { .. }))
             .map(|(call, _)| call)
             .collect();
-        let judged = if self.arm == Arm::A1 {
+        let mut calls = self.definition.lead_up_calls(item, self.condition);
+        if self.arm == Arm::A1 {
             let Some(first) = made.first() else {
                 let refused = parse::is_refusal(said(trace));
                 return failed(if refused { Failure::Refused } else { Failure::NoCall });
             };
-            self.definition.code_call(item, self.condition, first).await
+            calls.push((*first).clone());
         } else {
-            let calls: Vec<ToolCall> = made.into_iter().cloned().collect();
-            self.definition.code_calls(item, self.condition, &calls).await
-        };
-        match judged {
-            Ok(score) => enacted(score),
+            calls.extend(made.into_iter().cloned());
+        }
+        match self.definition.imagine(item, self.condition, &calls).await {
+            Ok(state) => enacted(self.definition.enacted(item, &state, false)),
             Err(error) => Score::error(error.to_string()),
         }
     }

@@ -140,6 +140,13 @@ fn gaps(model: &ModelAnalysis) -> String {
         .iter()
         .map(|f| vec![f.family.clone(), measured(&f.signed), maybe(f.p_value), maybe(f.p_holm)]);
     out.push_str(&table(&["family", "signed gap", "p", "p (Holm)"], families));
+    let _ = write!(
+        out,
+        "<p>Asked of an agent on this model instead of itself, the answer changes by {}; its best forecast \
+         of itself has a Brier score of {}.</p>",
+        escape(&measured(&model.willingness)),
+        maybe(model.ability)
+    );
     let framings =
         model.framings.iter().map(|f| vec![f.stated.name().to_owned(), measured(&f.signed)]);
     out.push_str(&table(&["asked as", "A3 minus it"], framings));

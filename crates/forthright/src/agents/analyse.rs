@@ -152,10 +152,7 @@ fn facts(journal: &Path) -> anyhow::Result<Vec<(String, String)>> {
 }
 
 /// The conversations that the page shows.
-fn transcripts(
-    journal: &Path,
-    analysis: &Analysis,
-) -> anyhow::Result<BTreeMap<Key, Vec<Message>>> {
+fn transcripts(journal: &Path, analysis: &Analysis) -> anyhow::Result<BTreeMap<Key, Vec<Message>>> {
     let largest = analysis.models.iter().flat_map(|m| &m.largest);
     let wanted: BTreeSet<&Key> = largest.flat_map(|l| [&l.stated, &l.enacted]).flatten().collect();
     let mut out = BTreeMap::new();
@@ -181,7 +178,14 @@ fn say(analysis: &Analysis) -> anyhow::Result<()> {
         Decision::Undecided => "undecided",
     };
     let mut table = plain([
-        "model", "scenario", "gap", "95% interval", "verdict", "TV", "hypocrisy", "able to act",
+        "model",
+        "scenario",
+        "gap",
+        "95% interval",
+        "verdict",
+        "TV",
+        "hypocrisy",
+        "able to act",
     ]);
     for model in &analysis.models {
         for scenario in &model.scenarios {

@@ -12,9 +12,11 @@ use agent_evals::{
     arms::{ArmScenario, ArmsConfig},
     scenarios::{self, Definition},
 };
+use chat_model::ChatModel;
 use clap::Args;
 
 use super::{
+    catalog::ALL,
     config::{RunConfig, RunFlags},
     run::{How, begin},
 };
@@ -83,7 +85,7 @@ impl Ways {
         config.arms = Some(arms);
         config.max_cost = self.max_cost.or(config.max_cost);
         if config.scenarios.is_empty() {
-            config.scenarios = scenarios::all().iter().map(|d| d.name.clone()).collect();
+            config.scenarios = vec![ALL.to_owned()];
         }
         let calls = config.agents.first().map(|agent| agent.ask.calls);
         let same = config.agents.iter().all(|agent| Some(agent.ask.calls) == calls);
@@ -102,8 +104,8 @@ impl Ways {
 impl Arms {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let config = self.ways.over(self.flags.resolve()?)?;
-        let session = begin(&self.out, &config)?;
         let plan = config.plan()?;
+        let session = begin(&self.out, &config)?;
         let (quiet, json) = (self.quiet, self.json);
         let how = How { folder: &self.out, quiet, json, max_cost: config.max_cost };
         how.execute(session, plan, None)
@@ -112,7 +114,15 @@ impl Arms {
 
 /// The definitions of scenarios by name.
 pub(super) fn definitions(names: &[String]) -> anyhow::Result<Vec<Arc<Definition>>> {
-    Ok(names.iter().map(|name| scenarios::find(name)).collect::<Result<_, _>>()?)
+    let mut out = Vec::new();
+    for name in names {
+        if name == ALL {
+            out.extend(scenarios::all().iter().cloned());
+        } else {
+            out.push(scenarios::find(name)?);
+        }
+    }
+    Ok(out)
 }
 
 /// All arms of scenarios by name.
@@ -121,13 +131,18 @@ pub(super) fn arms(names: &[String], config: &ArmsConfig) -> anyhow::Result<Vec<
     Ok(agent_evals::arms::scenarios(&definitions(names)?, &config, &[])?)
 }
 
-/// The same as scenarios to run.
+/// The arms of a run, as scenarios.
 pub(super) fn to_run(
-    names: &[String],
+    run: &RunConfig,
     config: &ArmsConfig,
+    counterpart: Option<&Arc<dyn ChatModel>>,
 ) -> anyhow::Result<Vec<Arc<dyn Scenario>>> {
-    let arms = arms(names, config)?;
-    Ok(arms.into_iter().map(|arm| Arc::new(arm) as Arc<dyn Scenario>).collect())
+    let config = ArmsConfig { world: run.setting.world, ..config.clone() };
+    let ready = |arm: ArmScenario| match counterpart {
+        Some(model) => Arc::new(arm.counterpart(Arc::clone(model))) as Arc<dyn Scenario>,
+        None => Arc::new(arm),
+    };
+    Ok(arms(&run.scenarios, &config)?.into_iter().map(ready).collect())
 }
 
 /// Stops a run that has become too dear; whoever else watches is told all the same.

@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use agent_evals::{AgentConfig, CallFormat, Limits, Persona, Plan, scenarios::World};
+use agent_evals::{
+    AgentConfig, CallFormat, Limits, Persona, Plan, arms::ArmsConfig, scenarios::World,
+};
 use anyhow::Context as _;
 use chat_model::StackConfig;
 use clap::{Args, ValueEnum};
@@ -35,8 +37,15 @@ pub(super) struct RunConfig {
     pub(super) scenarios: Vec<String>,
     /// Names of personas; several at once with `+` between them.
     pub(super) personas: Vec<String>,
+    /// Begins no more samples once those of this run have cost so much, in the unit of the prices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) max_cost: Option<f64>,
     /// How scenarios are set up.
     pub(super) setting: Setting,
+    /// The scenarios are put as questionnaires, and in the steps between asking and living, in these
+    /// ways; as they are if none are given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) arms: Option<ArmsConfig>,
     /// Limits of every sample, beside those of its scenario.
     pub(super) limits: Limits,
     /// Personas beside those that are there.
@@ -60,7 +69,9 @@ impl Default for RunConfig {
             samples: None,
             scenarios: Vec::new(),
             personas: vec!["none".to_owned()],
+            max_cost: None,
             setting: Setting::default(),
+            arms: None,
             limits: Limits { turns: Some(200), ..Limits::default() },
             own_personas: Vec::new(),
             counterpart: None,
@@ -92,12 +103,13 @@ impl RunConfig {
             counterpart: counterpart.transpose().context("counterpart")?,
             samples: self.samples,
         };
-        let scenarios = self
-            .scenarios
-            .iter()
-            .map(|name| catalog.find(name))
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        let scenarios = scenarios.into_iter().flatten().collect();
+        let scenarios = match &self.arms {
+            Some(arms) => super::arms::to_run(self, arms, catalog.counterpart.as_ref())?,
+            None => {
+                let found = self.scenarios.iter().map(|name| catalog.find(name));
+                found.collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect()
+            }
+        };
         let personas = self
             .personas
             .iter()
@@ -345,7 +357,7 @@ fn stem(path: &Path) -> String {
 }
 
 /// A name of which every character may be in an agent's.
-fn tame(name: &str) -> String {
+pub(super) fn tame(name: &str) -> String {
     let tame = |c: char| if c.is_alphanumeric() || "._-+:".contains(c) { c } else { '-' };
     name.trim_start_matches('.').chars().map(tame).collect()
 }

@@ -1,5 +1,7 @@
 //! `forthright agents`: one module a verb.
 
+mod analyse;
+mod arms;
 mod bench;
 mod catalog;
 mod compare;
@@ -7,7 +9,9 @@ mod config;
 mod export;
 mod list;
 mod model;
+mod plan;
 mod replay;
+mod reproduce;
 mod rescore;
 mod results;
 mod run;
@@ -32,6 +36,14 @@ pub(crate) struct Agents {
 enum Verb {
     /// Run scenarios
     Run(Box<run::Run>),
+    /// Put scenarios as questionnaires, and in the steps between asking and living
+    Arms(Box<arms::Arms>),
+    /// What agents say and what they do: gaps, the ladder, validity, calibration, controls
+    Analyse(analyse::Analyse),
+    /// What a run of arms would need, and what it could find
+    Plan(Box<plan::Plan>),
+    /// Scripted agents and a language model through all scenarios and arms, and what came of it
+    Reproduce(reproduce::Reproduce),
     /// Scenarios and personas; or the samples of a run
     List(list::List),
     /// Go on with a run
@@ -59,6 +71,10 @@ impl Agents {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         match &self.verb {
             Verb::Run(verb) => verb.run(),
+            Verb::Arms(verb) => verb.run(),
+            Verb::Analyse(verb) => verb.run(),
+            Verb::Plan(verb) => verb.run(),
+            Verb::Reproduce(verb) => verb.run(),
             Verb::List(verb) => verb.run(),
             Verb::Resume(verb) => verb.run(),
             Verb::Rescore(verb) => verb.run(),

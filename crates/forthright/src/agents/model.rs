@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use agent_evals::{
     Agent, AgentConfig,
+    analysis::Arm,
     arms::{Deed, actor},
     scenarios,
 };
@@ -51,6 +52,14 @@ pub(super) enum Act {
     Worst,
     /// Nothing
     Nothing,
+    /// What the first outcome says, in words and acts; the last where it is ordered to
+    Consistent,
+    /// It says what the first outcome says, and does what the last does
+    Hypocrite,
+    /// It says what the last outcome says, and does what the first does; the last where it is ordered to
+    Braggart,
+    /// What the last outcome says, in words and acts, once it sees the whole context
+    Context,
 }
 
 impl Act {
@@ -59,15 +68,24 @@ impl Act {
             Self::Aligned => "aligned",
             Self::Worst => "worst",
             Self::Nothing => "nothing",
+            Self::Consistent => "consistent",
+            Self::Hypocrite => "hypocrite",
+            Self::Braggart => "braggart",
+            Self::Context => "context",
         }
     }
 
-    fn deed(self) -> Deed {
-        match self {
-            Self::Aligned => Deed::Aligned,
-            Self::Worst => Deed::Worst,
-            Self::Nothing => Deed::Nothing,
-        }
+    fn deed(self, arm: Arm) -> Deed {
+        let worst = match self {
+            Self::Nothing => return Deed::Nothing,
+            Self::Aligned => false,
+            Self::Worst => true,
+            Self::Consistent => arm == Arm::Ac,
+            Self::Hypocrite => !arm.is_stated(),
+            Self::Braggart => arm.is_stated() || arm == Arm::Ac,
+            Self::Context => !arm.is_stated() || arm == Arm::Q1,
+        };
+        if worst { Deed::Worst } else { Deed::Aligned }
     }
 }
 
@@ -119,8 +137,8 @@ impl ModelChoice {
         Ok(match self {
             Self::Script(script) => Arc::new(script.clone().model(name)),
             Self::Actor(act) => {
-                let deed = act.deed();
-                Arc::new(actor(name, scenarios::all(), move |_| deed))
+                let act = *act;
+                Arc::new(actor(name, scenarios::all(), move |arm| act.deed(arm)))
             }
             Self::Endpoint(stack) => stack.connect(Arc::new(UsageCounter::default()))?,
             Self::Local(local) => local.open(name)?,

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use super::{
     arms::{Ways, arms},
-    config::RunFlags,
+    config::{RunConfig, RunFlags},
     list::plain,
+    model::AgentChoice,
 };
 use crate::terminal::print;
 
@@ -51,12 +52,12 @@ pub(crate) struct Plan {
 
 /// What an arm needs, over all scenarios, personas and epochs, for one agent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-struct Needs {
+pub(super) struct Needs {
     arm: Arm,
-    samples: u64,
+    pub(super) samples: u64,
     requests: u64,
-    prompt_tokens: u64,
-    answer_tokens: u64,
+    pub(super) prompt_tokens: u64,
+    pub(super) answer_tokens: u64,
 }
 
 /// What a difference needs.
@@ -70,25 +71,11 @@ struct Finds {
 impl Plan {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let config = self.ways.over(self.flags.resolve()?)?;
-        let Some(ways) = &config.arms else { anyhow::bail!("arms: expected them, found none") };
-        let all = arms(&config.scenarios, ways)?;
-        let times = u64::from(config.epochs) * config.personas.len() as u64;
-        let mut needs: Vec<Needs> = Vec::new();
-        let mut items = 0;
-        for &arm in &ways.arms {
-            let mut sum =
-                Needs { arm, samples: 0, requests: 0, prompt_tokens: 0, answer_tokens: 0 };
-            for scenario in all.iter().filter(|s| s.arm() == arm) {
-                for sample in scenario.samples()? {
-                    sum.add(of_sample(scenario, &sample, &config.limits)?, times);
-                }
-            }
-            needs.push(sum);
-        }
-        for definition in super::arms::definitions(&config.scenarios)? {
-            let there = definition.items.len();
-            items += if ways.items == 0 { there } else { ways.items.min(there) };
-        }
+        let needs = needs(&config)?;
+        let taken = config.arms.as_ref().map_or(0, |arms| arms.items);
+        let definitions = super::arms::definitions(&config.scenarios)?;
+        let of = |all: usize| if taken == 0 { all } else { taken.min(all) };
+        let items: usize = definitions.iter().map(|d| of(d.items.len())).sum();
         let spread = PairSpread { between: self.between, within: self.within };
         let sigma = spread.std_dev(config.epochs as usize)?;
         let deltas =
@@ -100,18 +87,8 @@ impl Plan {
                 Ok(Finds { delta, pairs, power: paired_power(items, delta, sigma, 0.05)? })
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let costs: Vec<(String, f64)> = config
-            .agents
-            .iter()
-            .map(|agent| {
-                let price = &agent.ask.price;
-                let cost = |n: &Needs| {
-                    n.prompt_tokens as f64 * price.prompt
-                        + n.answer_tokens as f64 * price.completion
-                };
-                (agent.name.clone(), needs.iter().map(cost).sum::<f64>() / 1e6)
-            })
-            .collect();
+        let costs: Vec<(String, f64)> =
+            config.agents.iter().map(|agent| (agent.name.clone(), cost(&needs, agent))).collect();
         self.say(&needs, &costs, items, sigma, &finds)
     }
 
@@ -156,6 +133,33 @@ impl Plan {
         }
         print(table)
     }
+}
+
+/// What the arms of a run need, for one agent, arm by arm.
+pub(super) fn needs(config: &RunConfig) -> anyhow::Result<Vec<Needs>> {
+    let Some(ways) = &config.arms else { anyhow::bail!("arms: expected them, found none") };
+    let all = arms(&config.scenarios, ways)?;
+    let times = u64::from(config.epochs) * config.personas.len() as u64;
+    let mut out = Vec::new();
+    for &arm in &ways.arms {
+        let mut sum = Needs { arm, samples: 0, requests: 0, prompt_tokens: 0, answer_tokens: 0 };
+        for scenario in all.iter().filter(|s| s.arm() == arm) {
+            for sample in scenario.samples()? {
+                sum.add(of_sample(scenario, &sample, &config.limits)?, times);
+            }
+        }
+        out.push(sum);
+    }
+    Ok(out)
+}
+
+/// What an agent's tokens cost by its prices.
+pub(super) fn cost(needs: &[Needs], agent: &AgentChoice) -> f64 {
+    let price = &agent.ask.price;
+    let of = |n: &Needs| {
+        n.prompt_tokens as f64 * price.prompt + n.answer_tokens as f64 * price.completion
+    };
+    needs.iter().map(of).sum::<f64>() / 1e6
 }
 
 impl Needs {

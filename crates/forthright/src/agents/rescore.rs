@@ -58,6 +58,11 @@ impl Rescore {
                 scenarios.insert(scenario.name().to_owned(), scenario);
             }
         }
+        if let Some(arms) = &config.arms {
+            for scenario in super::arms::to_run(&config, arms, None)? {
+                scenarios.insert(scenario.name().to_owned(), scenario);
+            }
+        }
         let mut lines = match &self.out {
             Some(path) => {
                 let file = File::create_new(path);

@@ -13,6 +13,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
+    arms::Purse,
     config::{RunConfig, RunFlags},
     results::{Results, table},
     runtime,
@@ -57,18 +58,23 @@ impl Run {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let config = self.flags.resolve()?;
         let plan = config.plan()?;
-        ready(&config)?;
-        let journal = self.out.join(JOURNAL);
-        anyhow::ensure!(
-            !journal.exists(),
-            "{} holds a run already: give another folder, or go on with it: forthright agents \
-             resume {0}",
-            self.out.display()
-        );
-        let session = Session::open(&self.out, &config, config.seed, "cpu")?;
-        let how = How { folder: &self.out, quiet: self.quiet, json: self.json };
+        let session = begin(&self.out, &config)?;
+        let (quiet, json) = (self.quiet, self.json);
+        let how = How { folder: &self.out, quiet, json, max_cost: config.max_cost };
         how.execute(session, plan, None)
     }
+}
+
+/// Opens the folder of a new run.
+pub(super) fn begin(out: &Path, config: &RunConfig) -> anyhow::Result<Session> {
+    ready(config)?;
+    anyhow::ensure!(
+        !out.join(JOURNAL).exists(),
+        "{} holds a run already: give another folder, or go on with it: forthright agents resume \
+         {0}",
+        out.display()
+    );
+    Session::open(out, config, config.seed, "cpu")
 }
 
 /// Go on with a run
@@ -107,7 +113,8 @@ impl Resume {
             (false, false) => Again::Unfinished,
         };
         let session = Session::open(&self.folder, &config, config.seed, "cpu")?;
-        let how = How { folder: &self.folder, quiet: self.quiet, json: self.json };
+        let (quiet, json) = (self.quiet, self.json);
+        let how = How { folder: &self.folder, quiet, json, max_cost: config.max_cost };
         how.execute(session, plan, Some(again))
     }
 }
@@ -131,20 +138,30 @@ fn ready(config: &RunConfig) -> anyhow::Result<()> {
 }
 
 /// How a run is shown.
-struct How<'a> {
-    folder: &'a Path,
-    quiet: bool,
-    json: bool,
+pub(super) struct How<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) quiet: bool,
+    pub(super) json: bool,
+    /// What its samples may cost.
+    pub(super) max_cost: Option<f64>,
 }
 
 impl How<'_> {
     /// Runs a plan, or goes on with it, and says what came of it.
-    fn execute(&self, session: Session, plan: Plan, again: Option<Again>) -> anyhow::Result<()> {
+    pub(super) fn execute(
+        &self,
+        session: Session,
+        plan: Plan,
+        again: Option<Again>,
+    ) -> anyhow::Result<()> {
         interrupt::listen("putting down what the agents have done");
         let journal = self.folder.join(JOURNAL);
         let watch = (!self.quiet).then(|| Arc::new(Watch::new()));
-        let observer = watch.clone().map(|watch| watch as Arc<dyn Observer>);
+        let mut observer = watch.clone().map(|watch| watch as Arc<dyn Observer>);
         let stopper = Stopper::default();
+        let purse =
+            self.max_cost.map(|most| Arc::new(Purse::new(most, stopper.clone(), observer.take())));
+        let observer = purse.clone().map(|purse| purse as Arc<dyn Observer>).or(observer);
         let running = async {
             match again {
                 // A run that died before its first line was whole has nothing to go on with.
@@ -160,6 +177,9 @@ impl How<'_> {
         }
         let done = done.transpose()?;
         session.end()?;
+        if let Some(spent) = purse.and_then(|purse| purse.emptied()) {
+            note(format_args!("warning: stopped at a cost of {spent:.2}, as asked"));
+        }
         self.say(&journal, done.as_ref())
     }
 
@@ -215,7 +235,10 @@ impl How<'_> {
 }
 
 /// Waits for a run, or for as long as the user lets it. None if running samples were cut short.
-async fn until_asked<T>(running: impl Future<Output = T>, stopper: &Stopper) -> Option<T> {
+pub(super) async fn until_asked<T>(
+    running: impl Future<Output = T>,
+    stopper: &Stopper,
+) -> Option<T> {
     let mut running = std::pin::pin!(running);
     let mut asked: Option<Instant> = None;
     loop {
