@@ -14,7 +14,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    early_exit,
+    cot, early_exit,
     finetune::{resume, settings, spawn, start, wait_for},
     klq,
 };
@@ -164,6 +164,20 @@ fn a_killed_policy_ends_alike() {
         resume: &|out| klq::resume(&tiny, out),
     };
     killed_runs_end_alike(10, &runs, 3);
+}
+
+#[test]
+fn a_killed_organism_ends_alike() {
+    let tiny = Tiny::new();
+    cot::settings(&tiny);
+    let runs = Runs {
+        tiny: &tiny,
+        steps: 30,
+        state: "trainer.safetensors",
+        start: &|out| cot::train(&tiny, out, 30, &[]),
+        resume: &|out| cot::resume(&tiny, out),
+    };
+    killed_runs_end_alike(6, &runs, 6);
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! The command as a user meets it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod agents;
 mod bad_input;
+mod cot;
+mod cot_recorded;
 mod crash;
 mod disk;
 mod early_exit;
@@ -9,4 +12,5 @@ mod finetune;
 mod generate;
 mod judge;
 mod klq;
+mod portfolio;
 mod score;

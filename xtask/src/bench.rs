@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{Outcome, peers, program, setup, shell};
 
 /// Systems that are compared with reference libraries: `forthright SYSTEM bench` does it.
-const COMPARED: [&str; 2] = ["lm", "klq"];
+const COMPARED: [&str; 4] = ["lm", "klq", "agents", "portfolio"];
 
 /// Measures speed: criterion's benches; with --peers also our speed beside reference libraries'
 #[derive(Args)]
@@ -17,7 +17,7 @@ pub(crate) struct Bench {
     /// Only benches whose name contains this; with --peers, only this comparison
     ///
     /// Without --peers part of the name of criterion's benches, such as advantages/gae. With it the
-    /// system whose comparison alone is made, lm or klq, or some cases of it, such as klq/ppo or
+    /// system whose comparison alone is made, lm, klq, agents or portfolio, or some cases of it, such as klq/ppo or
     /// lm/bfloat16/generate; criterion's benches are left out then.
     filter: Option<String>,
     /// Measure the reference libraries too, in a Python environment that is made in the cache
@@ -120,13 +120,15 @@ mod tests {
             let list = comparisons(filter).unwrap();
             list.into_iter().map(|c| (c.system, c.case)).collect::<Vec<_>>()
         };
-        assert_eq!(found(None), [("lm", None), ("klq", None)]);
+        assert_eq!(found(None), COMPARED.map(|system| (system, None)));
         assert_eq!(found(Some("klq")), [("klq", None)]);
         assert_eq!(found(Some("klq/")), [("klq", None)]);
         assert_eq!(found(Some("klq/ppo")), [("klq", Some("ppo"))]);
         let case = "bfloat16/generate:1";
         assert_eq!(found(Some("lm/bfloat16/generate:1")), [("lm", Some(case))]);
         let message = comparisons(Some("gae")).unwrap_err().to_string();
-        assert!(message.starts_with("FILTER with --peers: expected lm or klq"), "{message}");
+        let told =
+            message.starts_with("FILTER with --peers: expected lm or klq or agents or portfolio");
+        assert!(told, "{message}");
     }
 }

@@ -23,8 +23,8 @@ impl Test {
             return Ok(Outcome::Failed);
         }
         // What is useful without libtorch must build without it.
-        for package in ["rl-core", "forthright"] {
-            if !without_libtorch(package)? {
+        for (package, features) in [("rl-core", ""), ("forthright", ""), ("forthright", "agents")] {
+            if !without_libtorch(package, features)? {
                 return Ok(Outcome::Failed);
             }
         }
@@ -69,11 +69,12 @@ fn bench_smoke() -> anyhow::Result<bool> {
     step("cargo", &args, &[])
 }
 
-/// Checks a package without its tensor features, and that tch is not among what it then needs.
-fn without_libtorch(package: &str) -> anyhow::Result<bool> {
-    let tree = output("cargo", &["tree", "-p", package, "--no-default-features", "-e", "normal"])?;
+/// Checks a package with these features alone, and that tch is not among what it then needs.
+fn without_libtorch(package: &str, features: &str) -> anyhow::Result<bool> {
+    let chosen = ["-p", package, "--no-default-features", "--features", features];
+    let tree = output("cargo", &[&["tree", "-e", "normal"], &chosen[..]].concat())?;
     if tree.contains("torch-sys") {
-        anyhow::bail!("{package} without default features still needs libtorch");
+        anyhow::bail!("{package} with no feature but [{features}] still needs libtorch");
     }
-    step("cargo", &["check", "-p", package, "--no-default-features"], &[])
+    step("cargo", &[&["check"], &chosen[..]].concat(), &[])
 }

@@ -7,12 +7,21 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use clap::Args;
+use clap::{Args, builder::PossibleValuesParser};
 
 use crate::{Outcome, root, setup};
 
-/// One a reader; see crates/causal-lm/fuzz.
-const TARGETS: [&str; 5] = ["gguf", "safetensors", "config", "tokenizer", "chat"];
+/// One a reader, with its crate; see `fuzz/` there.
+const TARGETS: [(&str, &str); 8] = [
+    ("causal-lm", "gguf"),
+    ("causal-lm", "safetensors"),
+    ("causal-lm", "config"),
+    ("causal-lm", "tokenizer"),
+    ("causal-lm", "chat"),
+    ("agent-evals", "journal"),
+    ("agent-evals", "inspect"),
+    ("agent-evals", "scenario"),
+];
 
 /// Longest input in bytes: beyond that, mutations hit nothing.
 const MAX_LEN: usize = 16_384;
@@ -21,7 +30,7 @@ const MAX_LEN: usize = 16_384;
 #[derive(Args)]
 pub(crate) struct Fuzz {
     /// The reader to fuzz; all of them, one after the other, if none is given
-    #[arg(value_parser = TARGETS)]
+    #[arg(value_parser = PossibleValuesParser::new(TARGETS.map(|(_, target)| target)))]
     target: Option<String>,
     /// Seconds for each reader
     #[arg(long, value_name = "N", default_value_t = 600)]
@@ -36,9 +45,9 @@ impl Fuzz {
         }
         setup::ensure()?;
         let mut outcome = Outcome::Fine;
-        for target in TARGETS {
+        for (of, target) in TARGETS {
             if self.target.as_deref().is_none_or(|wanted| wanted == target)
-                && !fuzz(target, self.seconds)?
+                && !fuzz(of, target, self.seconds)?
             {
                 outcome = Outcome::Failed;
             }
@@ -48,8 +57,8 @@ impl Fuzz {
 }
 
 /// Fuzzes one reader; whether it stood.
-fn fuzz(target: &str, seconds: u64) -> anyhow::Result<bool> {
-    let home = root().join("crates/causal-lm");
+fn fuzz(of: &str, target: &str, seconds: u64) -> anyhow::Result<bool> {
+    let home = root().join("crates").join(of);
     let here = root().join("target/fuzz");
     let made = |name: &str| -> anyhow::Result<PathBuf> {
         let folder = here.join(name).join(target);
@@ -85,7 +94,7 @@ fn fuzz(target: &str, seconds: u64) -> anyhow::Result<bool> {
     eprintln!("  {}", last.or(log.lines().last()).unwrap_or("nothing was said").trim());
     if !status.success() {
         eprintln!(
-            "  FAILED: once mended, keep the input of {} as a file in crates/causal-lm/tests/hostile/\
+            "  FAILED: once mended, keep the input of {} as a file in crates/{of}/tests/hostile/\
              {target}/",
             findings.display()
         );
@@ -111,15 +120,15 @@ mod tests {
 
     #[test]
     fn every_target_has_a_binary_seeds_and_a_dictionary() {
-        let fuzz = root().join("crates/causal-lm/fuzz");
-        for target in TARGETS {
+        for (of, target) in TARGETS {
+            let fuzz = root().join("crates").join(of).join("fuzz");
             for file in [format!("src/bin/{target}.rs"), format!("dict/{target}.dict")] {
-                assert!(fuzz.join(&file).is_file(), "{file} is missing");
+                assert!(fuzz.join(&file).is_file(), "{of}: {file} is missing");
             }
             let seeds = fs::read_dir(fuzz.join("seeds").join(target)).unwrap().count();
-            assert!(seeds > 0, "{target} has no seeds");
+            assert!(seeds > 0, "{of}: {target} has no seeds");
+            let binaries = fs::read_dir(fuzz.join("src/bin")).unwrap().count();
+            assert_eq!(binaries, TARGETS.iter().filter(|(other, _)| *other == of).count());
         }
-        let binaries = fs::read_dir(fuzz.join("src/bin")).unwrap().count();
-        assert_eq!(binaries, TARGETS.len());
     }
 }

@@ -12,7 +12,8 @@ use crate::{root, setup};
 
 const REQUIREMENTS: &str = "crates/forthright/peers/requirements.txt";
 /// What the peers import.
-const IMPORT: &str = "import accelerate, datasets, gguf, peft, torch, transformers, trl";
+const IMPORT: &str =
+    "import accelerate, datasets, gguf, inspect_ai, peft, torch, transformers, trl";
 
 /// A Python of the user's.
 pub(crate) fn own(python: &Path) -> anyhow::Result<PathBuf> {

@@ -44,6 +44,7 @@ enum Pipeline {
     Lm,
     Klq,
     EarlyExit,
+    Cot,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,6 +74,10 @@ impl Pipeline {
                 "needs a GPU, a checkpoint and its data: DeepSeek-R1-Distill-Qwen-1.5B or Qwen3-4B, \
                  and GSM8K; give them to forthright early-exit reproduce with --model and --data, \
                  whose --dry-run says what they are",
+            ),
+            Self::Cot => Some(
+                "needs a GPU and a checkpoint that thinks before it answers: Olmo-3-7B-Think or \
+                 Qwen3-4B; give it to forthright cot reproduce with --model",
             ),
         }
     }
@@ -228,7 +233,7 @@ mod tests {
     #[test]
     fn all_means_each() {
         let names: Vec<String> = Pipeline::All.each().into_iter().map(name).collect();
-        assert_eq!(names, ["lm", "klq", "early-exit"]);
+        assert_eq!(names, ["lm", "klq", "early-exit", "cot"]);
         assert_eq!(name(Pipeline::Lm.scale(Scale::Paper)), "laptop");
         assert!(Pipeline::Lm.needs(Scale::Paper).contains("no paper stands behind it"));
     }

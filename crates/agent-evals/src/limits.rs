@@ -178,8 +178,10 @@ impl Spent {
                 ..Usage::default()
             }
         });
-        self.prompt_tokens += usage.prompt_tokens;
-        self.tokens += usage.prompt_tokens + usage.completion_tokens;
+        // Endpoints may tell anything.
+        let all = usage.prompt_tokens.saturating_add(usage.completion_tokens);
+        self.prompt_tokens = self.prompt_tokens.saturating_add(usage.prompt_tokens);
+        self.tokens = self.tokens.saturating_add(all);
         self.cost += price.of(&usage);
     }
 }

@@ -89,10 +89,12 @@ pub struct SavedState {
     pub fingerprint: [u8; 32],
     /// What is trained, by name.
     pub parameters: Vec<(String, Tensor)>,
+    /// Numbers beside them, by name, such as iterations done.
+    pub numbers: Vec<(&'static str, f64)>,
 }
 
 impl SavedState {
-    /// Writes the parameters and what the optimizer remembers of them.
+    /// Writes the parameters, what the optimizer remembers of them, and the numbers.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -100,16 +102,19 @@ impl SavedState {
         let mut tensors = optimizer.state();
         let parameters = self.parameters.iter();
         tensors.extend(parameters.map(|(name, t)| (format!("parameter.{name}"), t.detach())));
+        let numbers = self.numbers.iter();
+        tensors.extend(numbers.map(|(name, value)| (number(name), Tensor::from(*value))));
         tensors.push(("fingerprint".into(), self.fingerprint_tensor()));
         save_safetensors(path, &tensors)
     }
 
-    /// Goes back to what [`SavedState::write`] wrote, into the tensors of `parameters` themselves.
+    /// Goes back to what [`SavedState::write`] wrote, into the tensors of `parameters` themselves;
+    /// returns the numbers in the order of `numbers`, whose own values do not matter.
     ///
     /// # Errors
     /// [`Error::Format`] if the file was written under another fingerprint; [`Error::Optimizer`],
     /// [`Error::Shape`] or [`Error::MissingTensor`] if it does not fit. Nothing has changed then.
-    pub fn restore(self, path: &Path, optimizer: &mut AdamW) -> Result<(), Error> {
+    pub fn restore(self, path: &Path, optimizer: &mut AdamW) -> Result<Vec<f64>, Error> {
         let state = Tensor::read_safetensors(path).map_err(|source| Error::Torch {
             what: format!("reading {}", path.display()),
             source,
@@ -122,6 +127,18 @@ impl SavedState {
         if *find("fingerprint".into())? != self.fingerprint_tensor() {
             let expected = "a checkpoint of this model, these examples and this configuration";
             return Err(Error::format(path.display(), "fingerprint", expected, "another"));
+        }
+        let mut numbers = Vec::new();
+        for (name, _) in self.numbers {
+            let saved = find(number(name))?;
+            if saved.numel() != 1 {
+                return Err(Error::Shape {
+                    what: format!("number {name} in {}", path.display()),
+                    expected: "1 value".into(),
+                    found: saved.numel().to_string(),
+                });
+            }
+            numbers.push(saved.double_value(&[]));
         }
         let mut copies = Vec::new();
         for (name, parameter) in self.parameters {
@@ -140,11 +157,15 @@ impl SavedState {
         for (mut parameter, saved) in copies {
             parameter.copy_(saved);
         }
-        Ok(())
+        Ok(numbers)
     }
 
     fn fingerprint_tensor(&self) -> Tensor {
         let bytes: Vec<i64> = self.fingerprint.iter().map(|&b| i64::from(b)).collect();
         Tensor::from_slice(&bytes)
     }
+}
+
+fn number(name: &str) -> String {
+    format!("number.{name}")
 }

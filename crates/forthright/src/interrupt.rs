@@ -1,4 +1,4 @@
-//! Ctrl-C: the step that is being made is finished first.
+//! Ctrl-C: what is being done is finished first, or put down so that it can go on.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,14 +6,15 @@ use crate::terminal::note;
 
 static ASKED: AtomicBool = AtomicBool::new(false);
 
-/// From now on Ctrl-C only asks; a second one ends the process at once.
-pub(crate) fn listen() {
-    let result = ctrlc::set_handler(|| {
+/// From now on Ctrl-C only asks, and `doing` says what happens then; a second one ends the process
+/// at once.
+pub(crate) fn listen(doing: &'static str) {
+    let result = ctrlc::set_handler(move || {
         if ASKED.swap(true, Ordering::SeqCst) {
             // The shells' code for a process that SIGINT ended.
             std::process::exit(130);
         }
-        note("\nfinishing this step; press Ctrl-C again to stop at once");
+        note(format_args!("\n{doing}; press Ctrl-C again to stop at once"));
     });
     // Without a handler Ctrl-C ends the process, and the last checkpoint stands.
     if let Err(error) = result {

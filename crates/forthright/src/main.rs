@@ -1,23 +1,29 @@
 #![doc = include_str!("../README.md")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its user")]
 
-#[cfg(feature = "lm")]
+#[cfg(feature = "agents")]
+mod agents;
+#[cfg(any(feature = "lm", feature = "agents", feature = "portfolio"))]
 mod bench;
+#[cfg(feature = "cot")]
+mod cot;
 #[cfg(feature = "early-exit")]
 mod early_exit;
-#[cfg(feature = "lm")]
+#[cfg(feature = "runs")]
 mod interrupt;
 #[cfg(feature = "klq")]
 mod klq;
 #[cfg(feature = "lm")]
 mod lm;
-#[cfg(feature = "lm")]
+#[cfg(feature = "portfolio")]
+mod portfolio;
+#[cfg(feature = "runs")]
 mod progress;
-#[cfg(any(feature = "klq", feature = "early-exit"))]
+#[cfg(feature = "cot")]
 mod scale;
-#[cfg(feature = "lm")]
+#[cfg(feature = "runs")]
 mod session;
-#[cfg(feature = "lm")]
+#[cfg(feature = "runs")]
 mod settings;
 mod terminal;
 #[cfg(feature = "lm")]
@@ -49,6 +55,15 @@ enum System {
     /// Exits of the forward pass: calibrate, train, measure how deep tokens go
     #[cfg(feature = "early-exit")]
     EarlyExit(Box<early_exit::EarlyExit>),
+    /// Chains of thought: score them, make model organisms, watch them in training
+    #[cfg(feature = "cot")]
+    Cot(Box<cot::Cot>),
+    /// Evaluations of agents: run scenarios, go on with runs, judge again, replay, look at them
+    #[cfg(feature = "agents")]
+    Agents(Box<agents::Agents>),
+    /// Insurance portfolio pursuit: a market of quoting firms, exact solutions, quotes with reasons
+    #[cfg(feature = "portfolio")]
+    Portfolio(Box<portfolio::Portfolio>),
     /// summary.json and report.html of a folder of runs
     Report {
         /// The folder that holds the runs' folders
@@ -66,6 +81,12 @@ fn main() -> ExitCode {
         System::Klq(command) => command.run(),
         #[cfg(feature = "early-exit")]
         System::EarlyExit(command) => command.run(),
+        #[cfg(feature = "cot")]
+        System::Cot(command) => command.run(),
+        #[cfg(feature = "agents")]
+        System::Agents(command) => command.run(),
+        #[cfg(feature = "portfolio")]
+        System::Portfolio(command) => command.run(),
         System::Report { folder } => report(&folder),
     };
     match result {

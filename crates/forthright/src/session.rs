@@ -28,7 +28,7 @@ impl Session {
             version: env!("CARGO_PKG_VERSION").into(),
             commit: option_env!("FORTHRIGHT_COMMIT").map(str::to_owned),
             seed,
-            threads: tch::get_num_threads() as usize,
+            threads: threads(),
             device: device.into(),
             start: now(),
             end: None,
@@ -72,6 +72,18 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Threads that compute.
+#[cfg(feature = "lm")]
+fn threads() -> usize {
+    tch::get_num_threads() as usize
+}
+
+/// Threads that compute: as many as the machine lets this process use at a time.
+#[cfg(not(feature = "lm"))]
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn now() -> String {

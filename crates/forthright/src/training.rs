@@ -50,7 +50,7 @@ pub(crate) fn train(
     dir: &RunDir,
     checkpoints: Checkpoints,
 ) -> anyhow::Result<()> {
-    interrupt::listen();
+    interrupt::listen("finishing this step");
     let mut metrics = dir.resume_lines("metrics.jsonl", training.steps())?;
     let mut progress = Progress::new(training.steps(), training.total_steps());
     while training.steps() < training.total_steps() && !interrupt::asked() {

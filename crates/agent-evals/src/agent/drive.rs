@@ -136,7 +136,7 @@ impl Run<'_> {
         while done < made.len() {
             let left = self.limits.left_s(&self.spent);
             self.reached = left.map(|(kind, _)| kind);
-            let left = left.map(|(_, s)| Duration::from_secs_f64(s));
+            let left = left.map(|(_, s)| seconds(s));
             let together = &made[done..done + world.together(&made[done..]).max(1)];
             let outcomes = world.call(together, self.config.max_result_bytes, left).await?;
             // Those made together are as long as the longest of them.
@@ -171,8 +171,13 @@ impl Run<'_> {
     fn left(&mut self) -> Option<Duration> {
         let (kind, left_s) = self.limits.left_s(&self.spent)?;
         self.reached = Some(kind);
-        Some(Duration::from_secs_f64(left_s))
+        Some(seconds(left_s))
     }
+}
+
+/// A time that a recording may hold, however long.
+fn seconds(s: f64) -> Duration {
+    Duration::try_from_secs_f64(s).unwrap_or(Duration::MAX)
 }
 
 /// Gives calls without an id, or with one that another call of the turn has, an id of their own.

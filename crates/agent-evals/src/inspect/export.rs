@@ -81,8 +81,9 @@ impl Sums {
                 None => *unscored += 1,
             }
         }
-        self.spent.tokens += one.finish.spent.tokens;
-        self.spent.prompt_tokens += one.finish.spent.prompt_tokens;
+        let spent = &one.finish.spent;
+        self.spent.tokens = self.spent.tokens.saturating_add(spent.tokens);
+        self.spent.prompt_tokens = self.spent.prompt_tokens.saturating_add(spent.prompt_tokens);
         self.spent.cost += one.finish.spent.cost;
         let (began, ended) = (&one.start.started, &one.finish.finished);
         if self.first.as_ref().is_none_or(|first| began < first) {
@@ -258,7 +259,7 @@ impl Log<'_> {
         };
         let usage = json!({
             "input_tokens": sums.spent.prompt_tokens,
-            "output_tokens": sums.spent.tokens - sums.spent.prompt_tokens,
+            "output_tokens": sums.spent.tokens.saturating_sub(sums.spent.prompt_tokens),
             "total_tokens": sums.spent.tokens,
         });
         json!({

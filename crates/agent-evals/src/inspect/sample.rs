@@ -75,7 +75,9 @@ fn events(finished: &Finished, began: Timestamp) -> (Vec<Value>, Vec<Value>) {
     let mut specs = tools;
     for (i, event) in finished.trace.events.iter().enumerate() {
         let shown = talk.push(&event.what);
-        let at = began + SignedDuration::from_micros(i64::try_from(event.at_us).unwrap_or(0));
+        // No clock shows a time beyond the calendar; a journal that was touched may.
+        let passed = SignedDuration::from_micros(i64::try_from(event.at_us).unwrap_or(0));
+        let at = began.checked_add(passed).unwrap_or(began);
         let mut add = |kind: &str, fields: Value| {
             let mut one = json!({
                 "event": kind,
@@ -249,7 +251,7 @@ fn tokens(usage: &Usage) -> Value {
     json!({
         "input_tokens": usage.prompt_tokens,
         "output_tokens": usage.completion_tokens,
-        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens.saturating_add(usage.completion_tokens),
         "input_tokens_cache_read": usage.cached_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
     })
@@ -260,7 +262,7 @@ pub(super) fn usage(finished: &Finished) -> Value {
     let spent = &finished.finish.spent;
     json!({
         "input_tokens": spent.prompt_tokens,
-        "output_tokens": spent.tokens - spent.prompt_tokens,
+        "output_tokens": spent.tokens.saturating_sub(spent.prompt_tokens),
         "total_tokens": spent.tokens,
         "total_cost": (spent.cost > 0.0).then_some(spent.cost),
     })

@@ -2,13 +2,16 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    io::{Seek as _, SeekFrom, Write as _},
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Header, Index, JOURNAL_VERSION, PlanInfo, Record, encode, read::Tail};
+use super::{Header, Index, JOURNAL_VERSION, PREFIX, PlanInfo, Record, encode, read::Tail};
 use crate::Error;
+
+/// No first line is as long.
+const MAX_HEADER_BYTES: u64 = 16 << 20;
 
 /// A journal being written; no other process can write it at the same time.
 #[derive(Debug)]
@@ -38,15 +41,15 @@ impl Journal {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
         let file = file.map_err(Error::io("create", path))?;
         let journal = Self::over(path, file, 0, 0)?;
-        let created = jiff::Timestamp::now().to_string();
-        journal.append(&Record::Header(Header { version: JOURNAL_VERSION, created, plan }))?;
+        journal.begin(plan)?;
         Ok(journal)
     }
 
     /// Opens a journal to go on with, and says what is in it.
     ///
     /// What is behind the last whole line is moved to a file of its own beside it, unless it is
-    /// merely a line that was cut off, which is removed.
+    /// merely a line that was cut off, which is removed. A journal whose very first line was cut off
+    /// begins anew: nothing had been run.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Journal`] if it is something else, of another version, of another
@@ -55,6 +58,13 @@ impl Journal {
         let file = OpenOptions::new().read(true).write(true).open(path);
         let file = file.map_err(Error::io("open", path))?;
         lock(path, &file)?;
+        if first_line_is_cut_off(path)? {
+            file.set_len(0).map_err(Error::io("cut", path))?;
+            let journal = Self::over(path, file, 0, 0)?;
+            journal.begin(plan.clone())?;
+            let index = Index::read(path)?;
+            return Ok((journal, index));
+        }
         let index = Index::read(path)?;
         if let Some((field, expected, found)) = index.header.plan.differs(plan) {
             return Err(Error::Journal {
@@ -84,6 +94,11 @@ impl Journal {
             file: shared,
             synced: tokio::sync::Mutex::new(0),
         })
+    }
+
+    fn begin(&self, plan: PlanInfo) -> Result<(), Error> {
+        let created = jiff::Timestamp::now().to_string();
+        self.append(&Record::Header(Header { version: JOURNAL_VERSION, created, plan }))
     }
 
     /// The file.
@@ -141,6 +156,17 @@ impl End {
         self.whole_bytes += lines.len() as u64;
         Ok(())
     }
+}
+
+/// Whether a file is the beginning of a journal's first line, or empty.
+fn first_line_is_cut_off(path: &Path) -> Result<bool, Error> {
+    let mut start = Vec::new();
+    let file = File::open(path).map_err(Error::io("read", path))?;
+    file.take(MAX_HEADER_BYTES).read_to_end(&mut start).map_err(Error::io("read", path))?;
+    let n = start.len().min(PREFIX.len());
+    Ok(start[..n] == PREFIX[..n]
+        && !start.contains(&b'\n')
+        && (start.len() as u64) < MAX_HEADER_BYTES)
 }
 
 fn lock(path: &Path, file: &File) -> Result<(), Error> {

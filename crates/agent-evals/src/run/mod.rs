@@ -224,6 +224,6 @@ fn count(
     }
     progress.limited += u64::from(matches!(ending, Ending::Limit(_)));
     progress.turns += spent.turns;
-    progress.tokens += spent.tokens;
+    progress.tokens = progress.tokens.saturating_add(spent.tokens);
     progress.cost += spent.cost;
 }

@@ -24,7 +24,7 @@ fn small() -> Plan {
 }
 
 /// All that a run came to, times aside.
-fn results(path: &Path) -> BTreeMap<Key, (Vec<Message>, BTreeMap<String, Score>)> {
+pub(crate) fn results(path: &Path) -> BTreeMap<Key, (Vec<Message>, BTreeMap<String, Score>)> {
     let mut out = BTreeMap::new();
     for finished in FinishedIter::open(path).unwrap() {
         let Finished { start, trace, finish, .. } = finished.unwrap();

@@ -189,6 +189,16 @@ const ATTEMPTS: &[(&str, &str)] = &[
         "environment",
         "env | grep -vE '^(HOME|PATH|LANG|USER|TERM|PWD|OLDPWD|SHLVL|_)=' && echo ESCAPED",
     ),
+    (
+        "environment of others",
+        "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' \
+         | grep -vE '^(HOME|PATH|LANG|USER|TERM|PWD|OLDPWD|SHLVL|_)=' && echo ESCAPED",
+    ),
+    (
+        "a race of links",
+        "touch mine; (for i in $(seq 300); do ln -sfn mine l; ln -sfn /etc/shadow l; done) & \
+         for i in $(seq 60); do cat l 2>/dev/null; done | grep -q . && echo ESCAPED",
+    ),
 ];
 
 /// The same in Python: system calls and sockets. Each raises where it is contained.
@@ -205,6 +215,7 @@ const CALLS: &[(&str, &str)] = &[
     ("path socket", "import socket; socket.socket(socket.AF_UNIX).connect('/var/run/docker.sock')"),
     ("names", "import socket; socket.getaddrinfo('example.com', 80)"),
     ("ptrace", "call(101, 16, 1, 0, 0)"),
+    ("memory of the first", "open('/proc/1/mem', 'rb').read(1)"),
     ("process_vm_readv", "call(310, 1, 0, 0, 0, 0, 0)"),
     ("bpf", "call(321, 0, 0, 0)"),
     ("perf_event_open", "call(298, 0, 0, -1, -1, 0)"),

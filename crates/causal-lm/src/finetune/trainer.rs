@@ -155,9 +155,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::Io`].
     pub fn save(&self, folder: &Path) -> Result<(), Error> {
-        let named = self.trained.named_parameters();
-        let state = SavedState { fingerprint: self.fingerprint, parameters: named };
-        state.write(&folder.join(STATE_FILE), &self.optimizer)
+        self.state().write(&folder.join(STATE_FILE), &self.optimizer)
     }
 
     /// Goes back to what [`Trainer::save`] wrote.
@@ -166,9 +164,14 @@ impl Trainer {
     /// [`Error::Format`] if the file was written with other examples or another configuration;
     /// [`Error::Optimizer`] or [`Error::MissingTensor`] if it is not whole.
     pub fn restore(&mut self, folder: &Path) -> Result<(), Error> {
-        let named = self.trained.named_parameters();
-        let state = SavedState { fingerprint: self.fingerprint, parameters: named };
-        state.restore(&folder.join(STATE_FILE), &mut self.optimizer)
+        self.state().restore(&folder.join(STATE_FILE), &mut self.optimizer)?;
+        Ok(())
+    }
+
+    /// The optimizer counts the steps.
+    fn state(&self) -> SavedState {
+        let parameters = self.trained.named_parameters();
+        SavedState { fingerprint: self.fingerprint, parameters, numbers: Vec::new() }
     }
 }
 

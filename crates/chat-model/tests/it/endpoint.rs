@@ -202,9 +202,11 @@ async fn bodies_that_never_end() {
 #[tokio::test]
 async fn endpoints_that_take_forever() {
     let beginning = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{".to_vec();
-    let server = Server::start([Deed::Stall(Vec::new()), Deed::Stall(beginning)]).await;
+    // One of which something comes all the time.
+    let trickle = Deed::Trickle(beginning.clone(), Duration::from_millis(5));
+    let server = Server::start([Deed::Stall(Vec::new()), Deed::Stall(beginning), trickle]).await;
     let model = OpenAi::new(OpenAiConfig { timeout_s: 0.2, ..config(&server) }).unwrap();
-    for _ in 0..2 {
+    for _ in 0..3 {
         let error = model.answer(&Request::from_user("u")).await.unwrap_err();
         assert!(matches!(error, Error::Timeout { scope: Scope::Attempt, .. }), "{error:?}");
     }

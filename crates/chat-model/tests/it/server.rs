@@ -1,6 +1,9 @@
 //! A server that misbehaves to order, on loopback.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use serde_json::Value;
 use tokio::{
@@ -16,6 +19,8 @@ pub(crate) enum Deed {
     Send(Vec<u8>),
     /// Sends this over and over, until nobody reads it.
     Flood(Vec<u8>),
+    /// Sends this over and over, byte by byte with so much time between them, until nobody reads it.
+    Trickle(Vec<u8>, Duration),
     /// Closes the connection without a word.
     HangUp,
     /// Sends this and then nothing, keeping the connection open.
@@ -79,6 +84,14 @@ async fn serve(mut stream: TcpStream, deed: Deed, log: Arc<Mutex<Vec<Seen>>>) {
             let _ = stream.shutdown().await;
         }
         Deed::Flood(bytes) => while stream.write_all(&bytes).await.is_ok() {},
+        Deed::Trickle(bytes, pause) => {
+            for byte in bytes.iter().cycle() {
+                if stream.write_all(&[*byte]).await.is_err() {
+                    break;
+                }
+                tokio::time::sleep(pause).await;
+            }
+        }
         Deed::Stall(bytes) => {
             let _ = stream.write_all(&bytes).await;
             // Until the client closes.

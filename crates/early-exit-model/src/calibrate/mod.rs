@@ -313,9 +313,7 @@ impl Calibration {
     /// # Errors
     /// [`Error::Lm`] if it cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), Error> {
-        let parameters = self.model.named_parameters();
-        let state = SavedState { fingerprint: self.fingerprint, parameters };
-        Ok(state.write(&folder.join(STATE_FILE), &self.optimizer)?)
+        Ok(self.state().write(&folder.join(STATE_FILE), &self.optimizer)?)
     }
 
     /// Goes back to what [`Calibration::save`] wrote.
@@ -324,9 +322,14 @@ impl Calibration {
     /// [`Error::Lm`] if the file is not whole, or was written by a run with other settings, texts or
     /// another model.
     pub fn restore(&mut self, folder: &Path) -> Result<(), Error> {
+        self.state().restore(&folder.join(STATE_FILE), &mut self.optimizer)?;
+        Ok(())
+    }
+
+    /// The optimizer counts the steps.
+    fn state(&self) -> SavedState {
         let parameters = self.model.named_parameters();
-        let state = SavedState { fingerprint: self.fingerprint, parameters };
-        Ok(state.restore(&folder.join(STATE_FILE), &mut self.optimizer)?)
+        SavedState { fingerprint: self.fingerprint, parameters, numbers: Vec::new() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The training loop, one batch of answers at a time.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use causal_lm::{
     finetune::Example,
@@ -11,7 +11,7 @@ use rl_core::{
     optim::{AdamW, ParameterGroup},
     seed::Seed,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -27,13 +27,6 @@ use crate::{
 };
 
 const STATE_FILE: &str = "trainer.safetensors";
-const COUNTERS_FILE: &str = "trainer.json";
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Counters {
-    iterations: u64,
-}
 
 /// An answer and how likely its tokens and exits were when they were drawn.
 #[derive(Debug, Clone, PartialEq)]
@@ -290,40 +283,28 @@ impl Trainer {
     /// Writes all that [`Trainer::restore`] needs into a folder that is there.
     ///
     /// # Errors
-    /// [`Error::Lm`] or [`Error::Io`] if it cannot be written.
+    /// [`Error::Lm`] if it cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), Error> {
-        let parameters = self.model.named_parameters();
-        let state = SavedState { fingerprint: self.fingerprint, parameters };
-        state.write(&folder.join(STATE_FILE), &self.optimizer)?;
-        let path = folder.join(COUNTERS_FILE);
-        // One number, which JSON can hold.
-        let text = serde_json::to_string(&Counters { iterations: self.iterations });
-        fs::write(&path, text.unwrap_or_default()).map_err(|source| Error::Io {
-            action: "write",
-            path,
-            source,
-        })
+        Ok(self.state().write(&folder.join(STATE_FILE), &self.optimizer)?)
     }
 
     /// Goes back to what [`Trainer::save`] wrote.
     ///
     /// # Errors
-    /// [`Error::Lm`], [`Error::Io`] or [`Error::Format`] if the files are not whole, or were written
-    /// by a run with other settings, prompts or another model.
+    /// [`Error::Lm`] if the file is not whole, or was written by a run with other settings, prompts
+    /// or another model.
     pub fn restore(&mut self, folder: &Path) -> Result<(), Error> {
-        let path = folder.join(COUNTERS_FILE);
-        let text = fs::read_to_string(&path).map_err(|source| Error::Io {
-            action: "read",
-            path: path.clone(),
-            source,
-        })?;
-        let counters: Counters = serde_json::from_str(&text)
-            .map_err(|e| Error::Format { path, message: e.to_string() })?;
-        let parameters = self.model.named_parameters();
-        let state = SavedState { fingerprint: self.fingerprint, parameters };
-        state.restore(&folder.join(STATE_FILE), &mut self.optimizer)?;
-        self.iterations = counters.iterations;
+        let numbers = self.state().restore(&folder.join(STATE_FILE), &mut self.optimizer)?;
+        self.iterations = numbers[0] as u64;
         Ok(())
+    }
+
+    fn state(&self) -> SavedState {
+        SavedState {
+            fingerprint: self.fingerprint,
+            parameters: self.model.named_parameters(),
+            numbers: vec![("iterations", self.iterations as f64)],
+        }
     }
 }
 

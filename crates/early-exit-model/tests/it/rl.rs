@@ -219,8 +219,10 @@ fn a_restored_run_goes_on_to_the_bit() {
     let other = RlConfig { seed: 9, ..config() };
     let mut other = Trainer::new(model(&lm, true), prompts(), &other).unwrap();
     assert!(other.restore(folder.path()).is_err());
-    std::fs::write(folder.path().join("trainer.json"), "no").unwrap();
-    assert!(second.restore(folder.path()).unwrap_err().to_string().contains("trainer.json"));
+    let state = folder.path().join("trainer.safetensors");
+    let bytes = std::fs::read(&state).unwrap();
+    std::fs::write(&state, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(second.restore(folder.path()).unwrap_err().to_string().contains("trainer.safetensors"));
 }
 
 #[test]

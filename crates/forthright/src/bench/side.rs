@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OpenMp {
     /// The runtime's own: spinning for as long as it likes.
+    #[cfg_attr(not(feature = "lm"), expect(dead_code, reason = "of models that run here"))]
     Default,
     /// What the command chooses for itself.
     Chosen,
@@ -30,6 +31,7 @@ pub(crate) struct Side {
 
 impl Side {
     /// This program, started with `args`.
+    #[cfg_attr(not(feature = "lm"), allow(dead_code, reason = "not all comparisons need it"))]
     pub(crate) fn ours(
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
         openmp: OpenMp,

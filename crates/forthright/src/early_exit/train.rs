@@ -9,7 +9,7 @@ use early_exit_model::{
     rl::{Baseline, Iteration, RlConfig, Trainer},
 };
 use lm_tasks::{Split, reasoning::Task};
-use rl_core::{device, run::LineWriter};
+use rl_core::{device, monitor::Monitors, run::LineWriter, seed::Seed};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -19,6 +19,7 @@ use super::{
     transcript::Transcript,
 };
 use crate::{
+    cot::watch::{self, WatchConfig},
     lm::model::{Dtype, Model},
     session::Session,
     terminal::note,
@@ -90,6 +91,9 @@ pub(crate) struct Config {
     pub(crate) from: Option<PathBuf>,
     /// What is added to the logits of all gates first: below 0 tokens go deeper.
     pub(crate) gate_shift: f64,
+    /// The eye on chains of thought, at full depth, `cot/…` in the metrics; none unless there is a
+    /// table `[cot]`.
+    pub(crate) cot: Option<WatchConfig>,
     /// The training itself.
     pub(crate) train: RlConfig,
 }
@@ -104,6 +108,7 @@ impl Default for Config {
             reward: RewardConfig::default(),
             from: None,
             gate_shift: 0.0,
+            cot: None,
             train: RlConfig::default(),
         }
     }
@@ -185,6 +190,15 @@ pub(crate) fn train(
     exits.gates().shift(config.gate_shift);
     let prompts = asked.iter().map(|asked| asked.prompt.clone()).collect();
     let mut trainer = Trainer::new(exits, prompts, &config.train)?;
+    let mut monitors = Monitors::default();
+    if let Some(watch) = &config.cot {
+        let held_out = config.task.problems(Split::Evaluation, watch.monitor.questions)?;
+        let begun =
+            watch::Begun { questions: watch::questions(&held_out), policy: trainer.model() };
+        let seed = Seed::new(config.train.seed).derive("cot", 0);
+        let alerts = watch::alerts(session, resume)?;
+        monitors.push(watch::monitor(watch, model, begun, EarlyExitModel::model, alerts, seed)?);
+    }
     training::restore(&session.dir, resume, |path| trainer.restore(path))?;
     note(format_args!(
         "{} problems, {} iterations of {} answers",
@@ -193,7 +207,7 @@ pub(crate) fn train(
         config.train.prompts * config.train.group
     ));
     let samples = session.dir.resume_lines("samples.jsonl", trainer.iterations())?;
-    let mut run = Run { trainer, model, asked, config, samples };
+    let mut run = Run { trainer, model, asked, config, samples, monitors };
     let (every, keep) = (config.checkpoint_every, config.keep_checkpoints);
     training::train(&mut run, &session.dir, Checkpoints { every, keep })?;
     let (steps, done) = (run.trainer.iterations(), run.trainer.is_done());
@@ -206,6 +220,7 @@ struct Run<'a> {
     asked: &'a [Asked],
     config: &'a Config,
     samples: LineWriter,
+    monitors: Monitors<'a, EarlyExitModel>,
 }
 
 impl Training for Run<'_> {
@@ -242,7 +257,12 @@ impl Training for Run<'_> {
             report.length,
             100.0 * report.eos_rate
         );
-        Ok((serde_json::to_value(&report)?, message))
+        let mut numbers = serde_json::to_value(&report)?;
+        let found = self.monitors.measure(report.step, self.trainer.model());
+        if let Some(fields) = numbers.as_object_mut() {
+            fields.extend(found.into_iter().map(|(name, x)| (name, json!(x))));
+        }
+        Ok((numbers, message))
     }
 
     fn sync(&mut self) -> anyhow::Result<()> {

@@ -7,14 +7,20 @@ use std::{
 
 use causal_lm::Pretrained;
 use clap::{Args, ValueEnum};
-use klq::{Algorithm, HeldOut, Iteration, Seconds, TrainConfig, Trainer, reward::Reward};
+use cot_metrics::scoring::Question;
+use klq::{
+    Algorithm, HeldOut, Iteration, Seconds, TrainConfig, Trainer,
+    policy::Policy,
+    reward::{Prompt, Reward},
+};
 use lm_tasks::Split;
-use rl_core::{device, run::LineWriter};
+use rl_core::{device, run::LineWriter, seed::Seed};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{evaluate::settings, task::TaskConfig};
 use crate::{
+    cot::watch::{self, WatchConfig},
     lm::model::{Dtype, Model},
     session::Session,
     terminal::note,
@@ -107,6 +113,9 @@ pub(crate) struct Config {
     pub(crate) keep_checkpoints: usize,
     /// The evaluation on held-out prompts along the way, `held_out/…` in the metrics.
     pub(crate) held_out: HeldOutConfig,
+    /// The eye on chains of thought, `cot/…` in the metrics; none unless there is a table `[cot]`, since
+    /// not all answers are thought about.
+    pub(crate) cot: Option<WatchConfig>,
     /// What is answered, and what answers are worth.
     pub(crate) task: TaskConfig,
     /// The training itself.
@@ -119,6 +128,7 @@ impl Default for Config {
             checkpoint_every: 10,
             keep_checkpoints: 2,
             held_out: HeldOutConfig::default(),
+            cot: None,
             task: TaskConfig::default(),
             train: TrainConfig::default(),
         }
@@ -226,6 +236,16 @@ pub(crate) fn train(
     let mut trainer = Trainer::new(&model.lm, &model.tokenizer, prompts, &config.train)?;
     if let Some(held_out) = held_out(model, config)? {
         trainer.monitor(held_out);
+    }
+    if let Some(watch) = &config.cot {
+        let questions = config.task.prompts(model, Split::Evaluation)?.into_iter();
+        let question =
+            |prompt: Prompt| Question { id: prompt.id, text: prompt.text, reference: None };
+        let begun =
+            watch::Begun { questions: questions.map(question).collect(), policy: trainer.policy() };
+        let seed = Seed::new(config.train.seed).derive("cot", 0);
+        let alerts = watch::alerts(session, resume)?;
+        trainer.monitor(watch::monitor(watch, model, begun, Policy::model, alerts, seed)?);
     }
     training::restore(&session.dir, resume, |path| trainer.restore(path))?;
     let name = config.train.algorithm.name();

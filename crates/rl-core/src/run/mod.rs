@@ -76,7 +76,7 @@ pub struct RunInfo {
     pub commit: Option<String>,
     /// Root seed.
     pub seed: u64,
-    /// Threads of libtorch.
+    /// Threads that compute.
     pub threads: usize,
     /// Where tensors were.
     pub device: String,

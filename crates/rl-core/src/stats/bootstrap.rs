@@ -122,16 +122,12 @@ fn replicate<T: Copy>(
     statistic: &impl Fn(&[T]) -> f64,
     settings: Bootstrap,
 ) -> Result<(f64, Vec<f64>), Error> {
-    let Bootstrap { resamples, confidence, seed } = settings;
+    let Bootstrap { resamples, seed, .. } = settings;
     if sample.is_empty() {
         return Err(Error::Empty { argument: "sample" });
     }
     check::at_least("sample", sample.len(), 2)?;
-    check::confidence(confidence)?;
-    if resamples < 2 {
-        let found = resamples as f64;
-        return Err(Error::Range { argument: "resamples", found, expected: "at least 2" });
-    }
+    check_settings(settings)?;
     let value = statistic(sample);
     check::values("statistic of the sample", &[value])?;
     let mut rng = seed.derive("bootstrap", 0).rng();
@@ -146,8 +142,17 @@ fn replicate<T: Copy>(
     Ok((value, replicates))
 }
 
+pub(super) fn check_settings(settings: Bootstrap) -> Result<(), Error> {
+    check::confidence(settings.confidence)?;
+    if settings.resamples < 2 {
+        let found = settings.resamples as f64;
+        return Err(Error::Range { argument: "resamples", found, expected: "at least 2" });
+    }
+    Ok(())
+}
+
 /// A whole number from 0 to `n` − 1, each as likely to within n / 2^64.
-fn below(n: usize, rng: &mut ChaCha8Rng) -> usize {
+pub(super) fn below(n: usize, rng: &mut ChaCha8Rng) -> usize {
     ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
 }
 
@@ -188,7 +193,7 @@ fn bca_levels(
     Ok([level(tail), level(1.0 - tail)])
 }
 
-fn estimate(value: f64, replicates: &[f64], levels: [f64; 2], n: usize) -> Estimate {
+pub(super) fn estimate(value: f64, replicates: &[f64], levels: [f64; 2], n: usize) -> Estimate {
     Estimate {
         value,
         interval: levels.map(|level| quantile(replicates, level)),

@@ -8,30 +8,44 @@
 //! Distributions are accurate to about 1e-12 for hundreds of values and about 1e-9 for a million.
 
 mod bootstrap;
+mod calibration;
 mod check;
 mod correlation;
 mod crossed;
 mod distribution;
 mod effect;
+mod equivalence;
+mod grouped;
 mod holm;
+mod krippendorff;
 mod mean;
 mod moments;
 mod paired;
 mod pass;
+mod power;
 mod proportion;
 mod rank;
+mod shares;
+mod wild;
 
 pub use bootstrap::{Bootstrap, bootstrap_bca, bootstrap_percentile};
+pub use calibration::{CALIBRATION_BINS, Calibration, CalibrationBin, Forecast, calibration};
 pub use correlation::{pearson, spearman};
 pub use crossed::crossed_mean;
 pub use effect::{cohen_d, cohen_dz, hedges_g};
+pub use equivalence::{Decision, Equivalence, equivalence};
+pub use grouped::bootstrap_groups;
 pub use holm::holm;
+pub use krippendorff::{CodeDistance, krippendorff_alpha};
 pub use mean::{cluster_mean, mean};
 pub use paired::{paired_t, permutation_paired};
 pub use pass::pass_at_k;
+pub use power::{PairSpread, paired_power, pairs_needed};
 pub use proportion::{Proportion, mcnemar, newcombe, wilson};
 pub use rank::wilcoxon_signed_rank;
 use serde::Serialize;
+pub use shares::{Balanced, VarianceShares};
+pub use wild::wild_cluster_mean;
 
 /// A number computed from data, and how far it is to be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

@@ -1,0 +1,8 @@
+//! What the targets share: the readers, and a bound on what they may allocate.
+
+#[path = "../../../causal-lm/fuzz/src/bound.rs"]
+mod bound;
+#[path = "../../tests/it/readers.rs"]
+pub mod readers;
+
+pub use bound::{prepare, run};

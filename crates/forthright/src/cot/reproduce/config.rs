@@ -1,0 +1,178 @@
+//! Settings of the pipelines.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use causal_lm::finetune::FinetuneConfig;
+use cot_metrics::{
+    monitor::MonitorConfig,
+    organisms::{EvaluateConfig, LanguageConfig, Organism, Recipe, ScratchConfig},
+};
+use klq::TrainConfig;
+use lm_tasks::reasoning::Task;
+use serde::{Deserialize, Serialize};
+
+use crate::scale::Scale;
+
+/// Of each scale.
+const SETTINGS: [&str; 3] = [
+    include_str!("../../../configs/cot/smoke.toml"),
+    include_str!("../../../configs/cot/laptop.toml"),
+    include_str!("../../../configs/cot/paper.toml"),
+];
+
+/// The settings of a scale, or those of a file in their place.
+pub(super) fn settings(scale: Scale, file: Option<&Path>) -> anyhow::Result<Config> {
+    let config: Config = scale.settings("cot", SETTINGS, file)?;
+    config.validate()?;
+    Ok(config)
+}
+
+/// See the comments in `configs/cot/laptop.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    /// Whether there is enough training for claims about what it reaches.
+    pub(super) compare: bool,
+    /// Examples of each closed-form toy.
+    pub(super) toys: usize,
+    /// Worlds in which organisms are made.
+    #[serde(default)]
+    pub(super) worlds: Vec<WorldConfig>,
+    /// Tasks that the model of the flags is asked.
+    #[serde(default)]
+    pub(super) tasks: Vec<TaskConfig>,
+    /// A reward that secretly favors one kind of chain, and the monitor of it.
+    pub(super) secret: Option<SecretConfig>,
+}
+
+/// A world, its base model, and the organisms made of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WorldConfig {
+    pub(super) name: String,
+    /// Runs, each from its own seed.
+    pub(super) seeds: u64,
+    #[serde(default)]
+    pub(super) world: LanguageConfig,
+    #[serde(default)]
+    pub(super) size: ScratchConfig,
+    #[serde(default)]
+    pub(super) recipe: Recipe,
+    #[serde(default)]
+    pub(super) evaluate: EvaluateConfig,
+    /// By how much accuracy must exceed that without a chain.
+    pub(super) margin: f64,
+    pub(super) base: Part,
+    #[serde(default)]
+    pub(super) organisms: Vec<OrganismConfig>,
+}
+
+/// One training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Part {
+    pub(super) rows: usize,
+    pub(super) evaluate_every: u64,
+    pub(super) train: FinetuneConfig,
+}
+
+/// An organism that is made of the base.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OrganismConfig {
+    pub(super) organism: Organism,
+    /// What tells it from another of the same kind.
+    #[serde(default)]
+    pub(super) variant: Option<String>,
+    /// Its recipe where it is not that of the world.
+    #[serde(default)]
+    pub(super) recipe: Option<Recipe>,
+    pub(super) part: Part,
+}
+
+impl OrganismConfig {
+    /// Such as `encoded`, or `post_hoc_unrelated`.
+    pub(super) fn name(&self) -> String {
+        let name = self.organism.name();
+        self.variant.as_ref().map_or_else(|| name.to_owned(), |variant| format!("{name}_{variant}"))
+    }
+}
+
+/// A task that a language model is asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TaskConfig {
+    pub(super) task: Task,
+    pub(super) problems: usize,
+    pub(super) max_new_tokens: usize,
+    /// Chains by program that are scored besides, as if they had been recorded.
+    pub(super) recorded: usize,
+}
+
+/// A policy that is rewarded for right answers, and secretly for chains in code.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SecretConfig {
+    /// The world whose base model it begins from.
+    pub(super) world: String,
+    /// Further training of that base, in which one chain of a few is in code.
+    pub(super) recipe: Recipe,
+    pub(super) part: Part,
+    /// Runs, each from its own seed.
+    pub(super) seeds: u64,
+    /// What a coded chain is worth beside a right answer.
+    pub(super) bonus: f64,
+    pub(super) prompts: usize,
+    pub(super) train: TrainConfig,
+    pub(super) monitor: MonitorConfig,
+}
+
+impl Config {
+    fn validate(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.toys >= 2, "toys: expected at least 2, found {}", self.toys);
+        for world in &self.worlds {
+            world.recipe.validate().with_context(|| world.name.clone())?;
+            anyhow::ensure!(world.seeds > 0, "{}: seeds: expected at least 1, found 0", world.name);
+            let mut names: Vec<String> = world.organisms.iter().map(OrganismConfig::name).collect();
+            names.sort();
+            let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
+            anyhow::ensure!(twice.is_none(), "{}: {twice:?}: expected each once", world.name);
+        }
+        for task in &self.tasks {
+            task.task.validate()?;
+            anyhow::ensure!(
+                task.problems > 1,
+                "{}: problems: expected at least 2, found {}",
+                task.task.name(),
+                task.problems
+            );
+        }
+        if let Some(secret) = &self.secret {
+            anyhow::ensure!(
+                self.worlds.iter().any(|world| world.name == secret.world),
+                "secret.world: expected a world of this file, found {:?}",
+                secret.world
+            );
+            secret.monitor.validate()?;
+            secret.recipe.validate()?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum as _;
+
+    use super::*;
+
+    #[test]
+    fn every_scale_is_read_and_written() {
+        for scale in Scale::value_variants() {
+            let config = settings(*scale, None).unwrap();
+            let text = toml::to_string(&config).unwrap();
+            assert_eq!(toml::from_str::<Config>(&text).unwrap(), config, "{text}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The properties that market, exact solutions and practice must have.
+
+mod golden;
+mod market;
