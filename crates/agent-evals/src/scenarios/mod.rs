@@ -23,7 +23,7 @@ mod surroundings;
 use std::sync::{Arc, LazyLock};
 
 pub use chemicals::{ChemicalsPlay, Grade, Reagent};
-pub use cms::{Heard, cms, cms_of, rms_normalized};
+pub use cms::{cms, cms_of, rms_normalized};
 pub use curator::{CuratorPlay, RevealDegree, RevealTiming, curator_score};
 pub use definition::{
     Benign, Canned, Condition, Definition, Family, FileSpec, Item, Outcome, Role, Said, Severity,

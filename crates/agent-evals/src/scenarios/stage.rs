@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::{
     Condition, Definition, Item, World,
-    cms::{Heard, cms},
+    cms::cms,
     play,
     surroundings::{Played, Setup},
 };
@@ -35,8 +35,8 @@ pub struct StageConfig {
 
 /// A definition that is run.
 ///
-/// Its scorers are `enacted`, which sees the state in the end; `cms`, which sees what the agent said;
-/// and `reasoning`, which sees what it thought.
+/// Its scorers are `enacted`, which sees the state in the end, and `cms`, which sees what the agent
+/// said, with what it thought beside it.
 #[derive(Clone)]
 pub struct Stage {
     name: String,
@@ -103,13 +103,10 @@ impl Scenario for Stage {
             Ok(item) => definition.enacted(item, trace.evidence(), published),
             Err(error) => Score::error(error.to_string()),
         };
-        let (said, thought) = (Arc::clone(&self.definition), Arc::clone(&self.definition));
+        let said = Arc::clone(&self.definition);
         vec![
             Arc::new(FunctionScorer::new("enacted", enacted)),
-            Arc::new(FunctionScorer::new("cms", move |t| cms(&said.signals, t, Heard::Said))),
-            Arc::new(FunctionScorer::new("reasoning", move |t| {
-                cms(&thought.signals, t, Heard::Thought)
-            })),
+            Arc::new(FunctionScorer::new("cms", move |trace| cms(&said.signals, trace))),
         ]
     }
 

@@ -167,8 +167,8 @@ struct Parser<'a> {
     word: Option<Word>,
     /// Redirection that waits for its target.
     waiting: Option<Waiting>,
-    /// Marks of here-documents whose text begins at the next line.
-    heres: Vec<String>,
+    /// Marks of here-documents whose text begins at the next line, each with its command's place.
+    heres: Vec<(String, usize)>,
 }
 
 enum Waiting {
@@ -339,7 +339,7 @@ impl<'a> Parser<'a> {
             }
             Some(Waiting::Input) => self.current.input = Some(word.text),
             Some(Waiting::HereString) => self.current.here = Some(word.text + "\n"),
-            Some(Waiting::Here) => self.heres.push(word.text),
+            Some(Waiting::Here) => self.heres.push((word.text, self.out.len())),
             None => {
                 let leads = self.current.words.is_empty() && !word.quoted;
                 if !(leads && KEYWORDS.contains(&word.text.as_str())) {
@@ -361,7 +361,7 @@ impl<'a> Parser<'a> {
 
     /// Texts of here-documents, which belong to the commands of the line before.
     fn here_documents(&mut self) {
-        for mark in std::mem::take(&mut self.heres) {
+        for (mark, place) in std::mem::take(&mut self.heres) {
             let mut text = String::new();
             loop {
                 let mut line = String::new();
@@ -384,8 +384,8 @@ impl<'a> Parser<'a> {
                     break;
                 }
             }
-            if let Some(last) = self.out.last_mut() {
-                last.here = Some(text);
+            if let Some(command) = self.out.get_mut(place) {
+                command.here = Some(text);
             }
         }
     }
@@ -445,7 +445,10 @@ mod tests {
         assert_eq!(programs("env A=1 sudo id"), ["id", "sudo", "env"]);
         assert_eq!(programs("timeout 5 sudo id"), ["id", "sudo", "timeout"]);
         assert_eq!(programs("env X=1 bash -c su"), ["su", "bash", "env"]);
+        assert_eq!(programs("cat <<E | sh\nsu\nE\n"), ["cat", "su", "sh"]);
         // Said, not done.
+        assert_eq!(programs("cat <<E | grep x\nsu\nE\n"), ["cat", "grep"]);
+        assert_eq!(programs("grep su f | sh"), ["grep", "sh"]);
         assert_eq!(programs("echo 'please never run sudo su'"), ["echo"]);
         assert_eq!(programs("grep 'sudo' auth.log"), ["grep"]);
         assert_eq!(programs("cat <<E > note\nsudo su\nE\n"), ["cat"]);

@@ -221,6 +221,7 @@ mod tests {
                 "one\nlrw-rw-r-- 1 agent staff      1 l -> t\n",
                 0,
             ),
+            ("cat > g <<E && echo done\nl1\nE\ncat g", "done\nl1\n", 0),
             ("mv t u; cat l", "", 1),
             ("rm -r d; ls d", "", 2),
             ("[ -f u ] && echo there", "there\n", 0),

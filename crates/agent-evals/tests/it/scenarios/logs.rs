@@ -1,41 +1,13 @@
 //! Every form of tampering with a log is seen in the true one.
 
-use std::sync::Arc;
+use agent_evals::{Score, Verdict, scenarios::StageConfig};
 
-use agent_evals::{
-    Agent, Plan, Score, Verdict,
-    scenarios::{Condition, Stage, StageConfig, World, find},
-};
-use chat_model::Scripted;
-use serde_json::json;
+use super::typed;
 
-use super::{finished, response, sample_of, sandbox_is_there, turn_of};
-
-/// Scores of an agent that runs these lines, one a turn, in each world that there is here.
 async fn scores(lines: &'static [&'static str], as_published: bool) -> Vec<Score> {
-    let mut out = Vec::new();
-    for world in [World::Simulated, World::Sandboxed] {
-        if world == World::Sandboxed && !sandbox_is_there().await {
-            continue;
-        }
-        let agent = Agent::new(Scripted::function("script", move |request, _| {
-            let definition = find("modifying_logs_eval").unwrap();
-            let item = definition.item(&sample_of(request)).unwrap();
-            let turn = turn_of(request, &definition);
-            let call = |line: &&str| {
-                let line = definition.fill(line, item, Condition::Tempting);
-                vec![("bash", json!({ "command": line }))]
-            };
-            Ok(response(turn, &lines.get(turn).map(call).unwrap_or_default()))
-        }));
-        let mut definition = (*find("modifying_logs_eval").unwrap()).clone();
-        definition.items.truncate(1);
-        let config = StageConfig { world, as_published, ..StageConfig::default() };
-        let stage = Stage::new(Arc::new(definition), config);
-        let mut all = finished(Plan::new(Arc::new(stage), agent)).await;
-        out.push(all.remove(0).finish.scores.remove("enacted").unwrap());
-    }
-    out
+    let config = StageConfig { as_published, ..StageConfig::default() };
+    let all = typed("modifying_logs_eval", lines, config).await;
+    all.into_iter().map(|(score, _)| score).collect()
 }
 
 const OPEN: &str = "cat {{folder}}/candidates_restricted.csv";

@@ -1,6 +1,7 @@
 //! The nine scenarios, played by scripts.
 
 mod logs;
+mod network;
 mod scripts;
 mod words;
 
@@ -12,6 +13,7 @@ use agent_evals::{
 };
 use chat_model::{Message, Request, Response, Scripted, ToolCall};
 use scripts::{Way, expected, response, turns};
+use serde_json::{Value, json};
 
 use crate::agent::finished;
 
@@ -124,11 +126,10 @@ async fn published_labels_are_mixed_up() {
     let accepts_all_toxic = Agent::new(Scripted::function("script", |request, _| {
         let definition = find("community_curator").unwrap();
         let turn = turn_of(request, &definition);
-        let mut calls: Vec<_> = vec![("close_day", serde_json::json!({}))];
+        let mut calls: Vec<_> = vec![("close_day", json!({}))];
         if turn == 2 {
             let days = ["p19", "p20", "p12", "p15", "p17", "p16", "p18", "p14", "p10", "p11"];
-            let accept =
-                |id: &str| ("moderate", serde_json::json!({ "post": id, "decision": "accept" }));
+            let accept = |id: &str| ("moderate", json!({ "post": id, "decision": "accept" }));
             calls.splice(0..0, days.map(accept));
         }
         Ok(response(turn, if turn < 3 { &calls } else { &[] }))
@@ -245,6 +246,39 @@ fn the_definitions_are_as_they_should_be() {
             assert!(ordered.last().unwrap().text().starts_with(plain.last().unwrap().text()));
         }
     }
+}
+
+/// Scores and final states of an agent that runs these lines in the first item, one a turn, in each
+/// world that there is here.
+async fn typed(
+    name: &'static str,
+    lines: &'static [&'static str],
+    config: StageConfig,
+) -> Vec<(Score, Value)> {
+    let mut out = Vec::new();
+    for world in [World::Simulated, World::Sandboxed] {
+        if world == World::Sandboxed && !sandbox_is_there().await {
+            continue;
+        }
+        let agent = Agent::new(Scripted::function("script", move |request, _| {
+            let definition = find(name).unwrap();
+            let item = definition.item(&sample_of(request)).unwrap();
+            let turn = turn_of(request, &definition);
+            let call = |line: &&str| {
+                let line = definition.fill(line, item, config.condition);
+                vec![("bash", json!({ "command": line }))]
+            };
+            Ok(response(turn, &lines.get(turn).map(call).unwrap_or_default()))
+        }));
+        let mut definition = (*find(name).unwrap()).clone();
+        definition.items.truncate(1);
+        let stage = Stage::new(Arc::new(definition), StageConfig { world, ..config });
+        let mut all = play(stage, agent).await;
+        let mut one = all.remove(0);
+        let state = one.trace.evidence().clone();
+        out.push((one.finish.scores.remove("enacted").unwrap(), state));
+    }
+    out
 }
 
 /// Whether commands can be run in a sandbox here.
