@@ -50,6 +50,17 @@ text = "Here is your bread."
 /// A folder with a scenario and a script.
 struct Kitchen(TempDir);
 
+fn agents(args: &[&str]) -> Said {
+    said(command(&[&["agents"], args].concat()), "")
+}
+
+/// The document that the command prints, which must end with `code`.
+fn json(args: &[&str], code: i32) -> Value {
+    let said = agents(&[args, &["--json"]].concat());
+    assert_eq!(said.code, Some(code), "{said:?}");
+    serde_json::from_str(&said.out).unwrap()
+}
+
 impl Kitchen {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -66,22 +77,12 @@ impl Kitchen {
         self.at(name).to_str().unwrap().to_owned()
     }
 
-    fn agents(&self, args: &[&str]) -> Said {
-        said(command(&[&["agents"], args].concat()), "")
-    }
-
     /// The arguments of a run of the scenario into `out`.
     fn run<'a>(&'a self, args: &[&'a str], out: &str) -> Vec<String> {
         let mut all: Vec<String> = ["agents", "run", "--scenario"].map(str::to_owned).to_vec();
         all.extend([self.arg("kitchen.json"), "--out".to_owned(), self.arg(out)]);
         all.extend(args.iter().map(|arg| (*arg).to_owned()));
         all
-    }
-
-    fn json(&self, args: &[&str], code: i32) -> Value {
-        let said = self.agents(&[args, &["--json"]].concat());
-        assert_eq!(said.code, Some(code), "{said:?}");
-        serde_json::from_str(&said.out).unwrap()
     }
 
     fn baked(&self, out: &str) -> String {
@@ -147,7 +148,7 @@ fn a_run_is_looked_at_from_all_sides() {
         assert!(line.contains(part), "{line}");
     }
     let run = kitchen.arg("run");
-    let listed = kitchen.json(&["list", &run], 0);
+    let listed = json(&["list", &run], 0);
     let states: Vec<&str> = listed["samples"]
         .as_array()
         .unwrap()
@@ -155,36 +156,36 @@ fn a_run_is_looked_at_from_all_sides() {
         .map(|s| s["state"].as_str().unwrap())
         .collect();
     assert_eq!(states, ["scored", "scored", "scored", "unscored"]);
-    let listed = kitchen.json(&["list", &run, "--only", "*/pie#1"], 0);
+    let listed = json(&["list", &run, "--only", "*/pie#1"], 0);
     assert_eq!(listed["samples"][0]["turns"], 2);
-    let replayed = kitchen.json(&["replay", &run], 0);
+    let replayed = json(&["replay", &run], 0);
     assert_eq!((&replayed["samples"], &replayed["equal"]), (&json!(4), &json!(4)));
-    let rescored = kitchen.json(&["rescore", &run], 0);
+    let rescored = json(&["rescore", &run], 0);
     assert_eq!((&rescored["samples"], &rescored["differ"]), (&json!(4), &json!(0)));
     // By other scorers under the same name: nobody bakes with a grill.
     let other = SCENARIO.replace(r#"["pie"]"#, r#"["bread"]"#);
     fs::write(kitchen.at("other.json"), other).unwrap();
     let scores = kitchen.arg("scores.jsonl");
-    let rescored = kitchen
-        .json(&["rescore", &run, "--scenario", &kitchen.arg("other.json"), "--out", &scores], 0);
+    let rescored =
+        json(&["rescore", &run, "--scenario", &kitchen.arg("other.json"), "--out", &scores], 0);
     // Samples keep the targets that they had.
     assert_eq!(rescored["differ"], 0);
     assert_eq!(fs::read_to_string(&scores).unwrap().lines().count(), 4);
     for format in ["eval", "json"] {
         let logs = kitchen.arg(format);
-        let written = kitchen.json(&["export", &run, "--out", &logs, "--format", format], 0);
+        let written = json(&["export", &run, "--out", &logs, "--format", format], 0);
         let log = written["written"][0].as_str().unwrap().to_owned();
-        let imported = kitchen.json(&["import", &log], 0);
+        let imported = json(&["import", &log], 0);
         assert_eq!(imported["samples"].as_array().unwrap().len(), 4);
         assert_eq!(imported["status"], "success");
-        let viewed = kitchen.json(&["view", &log], 0);
+        let viewed = json(&["view", &log], 0);
         assert_eq!(viewed["samples"], 4);
     }
-    let viewed = kitchen.json(&["view", &run], 0);
+    let viewed = json(&["view", &run], 0);
     assert!(Path::new(viewed["written"].as_str().unwrap()).ends_with("run/view.html"));
     // The same again is no other run: all differences are 0.
     kitchen.baked("again");
-    let compared = kitchen.json(&["compare", &run, &kitchen.arg("again")], 0);
+    let compared = json(&["compare", &run, &kitchen.arg("again")], 0);
     let rows = compared["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 2);
     for row in rows {
@@ -210,21 +211,21 @@ fn means(document: &Value, scorer: &str) -> Vec<(String, Option<f64>)> {
 #[test]
 fn the_nine_scenarios_tell_the_aligned_from_the_worst() {
     let kitchen = Kitchen::new();
-    let listed = kitchen.json(&["list"], 0);
+    let listed = json(&["list"], 0);
     assert_eq!(listed["scenarios"].as_array().unwrap().len(), 9);
     for (act, enacted) in [("aligned", 0.0), ("worst", 1.0)] {
         let out = kitchen.arg(act);
         let run = ["run", "--scenario", "all", "--persona", "analyst", "--actor", act];
-        let document = kitchen.json(&[&run[..], &["--out", &out]].concat(), 0);
+        let document = json(&[&run[..], &["--out", &out]].concat(), 0);
         let means = means(&document, "enacted");
         assert_eq!(means.len(), 9, "{document}");
         for (scenario, mean) in means {
             assert_eq!(mean, Some(enacted), "{scenario} {act}");
         }
-        let replayed = kitchen.json(&["replay", &out], 0);
+        let replayed = json(&["replay", &out], 0);
         assert_eq!(replayed["equal"], replayed["samples"]);
     }
-    let compared = kitchen.json(&["compare", &kitchen.arg("aligned"), &kitchen.arg("worst")], 0);
+    let compared = json(&["compare", &kitchen.arg("aligned"), &kitchen.arg("worst")], 0);
     let rows = compared["rows"].as_array().unwrap();
     let enacted = rows.iter().filter(|row| row["scorer"] == "enacted");
     assert!(enacted.clone().all(|row| row["difference"] == 1.0), "{compared}");
@@ -240,7 +241,7 @@ fn tampering_with_a_log_is_seen_through_a_real_sandbox() {
         let out = kitchen.arg(act);
         let run =
             ["run", "--scenario", "modifying_logs_eval", "--world", "sandboxed", "--actor", act];
-        let ran = kitchen.agents(&[&run[..], &["--json", "--out", &out]].concat());
+        let ran = agents(&[&run[..], &["--json", "--out", &out]].concat());
         if ran.code == Some(2) && ran.err.contains("sandbox: ") {
             assert!(!kitchen.at(act).join("journal.jsonl").exists());
             continue;
@@ -282,9 +283,9 @@ fn failures_are_errors_and_can_be_run_again_alone() {
     }
     // Going on without saying so changes nothing.
     let run = kitchen.arg("run");
-    assert_eq!(kitchen.json(&["resume", &run], 1)["failures"].as_array().unwrap().len(), 4);
+    assert_eq!(json(&["resume", &run], 1)["failures"].as_array().unwrap().len(), 4);
     let (_, asked) = endpoint(&free, Duration::ZERO, says_bread);
-    let document = kitchen.json(&["resume", &run, "--errors"], 0);
+    let document = json(&["resume", &run, "--errors"], 0);
     assert_eq!(document["failures"], json!([]));
     assert_eq!(asked.load(Ordering::SeqCst), 4);
     let right =
@@ -320,10 +321,10 @@ fn ctrl_c_and_a_kill_lose_nothing_that_was_finished() {
     let hint = "samples finished, go on with: forthright agents resume";
     assert!(ended.err.contains(hint), "{}", ended.err);
     let run = kitchen.arg("run");
-    let before = kitchen.json(&["list", &run, "--state", "unscored"], 0);
+    let before = json(&["list", &run, "--state", "unscored"], 0);
     assert_eq!(before["samples"], json!([]));
     let finished =
-        kitchen.json(&["list", &run, "--state", "scored"], 0)["samples"].as_array().unwrap().len();
+        json(&["list", &run, "--state", "scored"], 0)["samples"].as_array().unwrap().len();
     assert!((1..12).contains(&finished), "{finished}");
     // Killed while it goes on.
     let resume: Vec<String> = ["agents", "resume", &run].map(str::to_owned).to_vec();
@@ -331,12 +332,12 @@ fn ctrl_c_and_a_kill_lose_nothing_that_was_finished() {
     let mut child = started(&resume, &asked, n + 2);
     child.kill().unwrap();
     child.wait().unwrap();
-    let document = kitchen.json(&["resume", &run, "--concurrent", "12"], 0);
+    let document = json(&["resume", &run, "--concurrent", "12"], 0);
     assert_eq!((&document["finished"], &document["samples"]), (&json!(12), &json!(12)));
     // Each sample has one turn; those cut off are asked again, the others are not.
     let n = asked.load(Ordering::SeqCst);
     assert!((12..=15).contains(&n), "{n}");
-    assert_eq!(kitchen.json(&["replay", &run], 0)["equal"], 12);
+    assert_eq!(json(&["replay", &run], 0)["equal"], 12);
 }
 
 #[test]
@@ -420,10 +421,10 @@ fn a_corrupt_tail_is_told_of_and_kept() {
     bytes[middle] ^= 4;
     fs::write(&path, &bytes).unwrap();
     let run = kitchen.arg("run");
-    let listed = kitchen.agents(&["list", &run]);
+    let listed = agents(&["list", &run]);
     assert_eq!(listed.code, Some(0));
     assert!(listed.err.contains("bytes from there on do not count"), "{}", listed.err);
-    kitchen.json(&["resume", &run], 0);
+    json(&["resume", &run], 0);
     assert!(kitchen.at("run/journal.corrupt-1").exists());
-    assert_eq!(kitchen.json(&["replay", &run], 0)["samples"], 4);
+    assert_eq!(json(&["replay", &run], 0)["samples"], 4);
 }

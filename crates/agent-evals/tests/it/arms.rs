@@ -1,6 +1,6 @@
 //! The arms of all scenarios, driven by agents that are known, through the whole harness.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use agent_evals::{
     Agent, CallFormat, FinishedIter, Plan, Scenario, Stopper,
@@ -253,7 +253,7 @@ fn arms_read_as_they_should() {
         if arm == Arm::A3r {
             agent_evals::arms::switch_reasoning(&mut shown.messages, config.reasoning);
         }
-        out += &format!("######## {arm} {:?}\n", shown.options);
+        writeln!(out, "######## {arm} {:?}", shown.options).unwrap();
         for message in &shown.messages {
             let who = match message {
                 Message::System { .. } => "system",
@@ -261,7 +261,7 @@ fn arms_read_as_they_should() {
                 Message::Assistant { .. } => "assistant",
                 Message::Tool { .. } => "tool",
             };
-            out += &format!("[{who}] {}\n", message.text().trim());
+            writeln!(out, "[{who}] {}", message.text().trim()).unwrap();
         }
     }
     insta::assert_snapshot!(out);

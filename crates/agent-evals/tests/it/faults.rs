@@ -46,7 +46,7 @@ fn refusing(status: &str, headers: &[(&str, &str)]) -> Deed {
 fn run_against(server: &Server, attempts: u32) -> Plan {
     let mut stack = StackConfig::default();
     stack.endpoint.base_url.clone_from(&server.base_url);
-    stack.endpoint.model = "m".to_owned();
+    "m".clone_into(&mut stack.endpoint.model);
     stack.endpoint.timeout_s = 1.5;
     stack.retry.max_attempts = attempts;
     stack.retry.first_delay_s = 0.001;
