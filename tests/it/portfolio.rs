@@ -106,7 +106,7 @@ fn joint_limits_are_held_on_a_book() {
         fs::write(&plan, format!("{text}\n[joint]\n{limits}\n")).unwrap();
         run(&["quote", "--plan", plan.to_str().unwrap(), "--book", &path, &path], "")
     };
-    let found = with("volume = 200.0");
+    let found = with("volume = 300.0");
     assert!(found.err.contains("shadow prices: volume "), "{}", found.err);
     assert!(found.out.contains("volume floor: shadow price £"), "{}", found.err);
     let found = with("volume = 900.0");
