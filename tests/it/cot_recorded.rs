@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 fn records(fall: &[&str], n: usize) -> String {
     let mut out = String::new();
     for i in 0..n {
-        let by = 1.0 + 0.01 * (i % 7) as f64;
+        let by = 1.0 + 0.001 * i as f64;
         let arm = |name: &str| {
             let log_prob = if fall.contains(&name) { 0.1_f64.ln() * by } else { 0.9_f64.ln() };
             (name.to_owned(), json!({ "log_prob": log_prob, "tokens": 1 }))
@@ -85,7 +85,7 @@ fn two_sets_are_compared_and_the_farthest_shown() {
     let tiny = Tiny::new();
     let [healthy, encoded] = written(&tiny);
     let transcript = |chain: &str| {
-        json!({ "id": "r6", "question": "q", "chain": chain, "answer": "7" }).to_string()
+        json!({ "id": "r39", "question": "q", "chain": chain, "answer": "7" }).to_string()
     };
     tiny.write("healthy-said.jsonl", &transcript("three and four"));
     tiny.write("encoded-said.jsonl", &transcript("reef and kelp"));
@@ -105,14 +105,14 @@ fn two_sets_are_compared_and_the_farthest_shown() {
         &second,
     ];
     let text = succeeds(&args, "");
-    assert!(text.contains("paraphrasability of r6: 0.00 to -0.91"), "{text}");
+    assert!(text.contains("paraphrasability of r39: 0.00 to -0.91"), "{text}");
     assert!(text.contains("first: three and four => 7"), "{text}");
     assert!(text.contains("second: reef and kelp => 7"), "{text}");
     let found = parsed(&args);
     let moved = &found["metrics"]["paraphrasability"]["moved"][0];
     assert_eq!(
         (&moved["id"], &moved["transcripts"][1]["chain"]),
-        (&json!("r6"), &json!("reef and kelp"))
+        (&json!("r39"), &json!("reef and kelp"))
     );
 }
 

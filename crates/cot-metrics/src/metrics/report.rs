@@ -89,7 +89,7 @@ pub fn report(records: &[Record], settings: &Settings) -> Result<Report, Error> 
         n: records.len(),
         accuracy: share(&known, settings),
         metrics: Metric::ALL.iter().map(|&metric| of_metric(metric, records, settings)).collect(),
-        identity: control_scores(Arm::Identity, -1.0, records, settings).0,
+        identity: control_scores(Arm::Identity, Metric::Paraphrasability, records, settings).0,
         hint_taken: share(&hints, settings),
     })
 }
@@ -131,7 +131,7 @@ fn control(
     if !records.iter().any(|record| record.arms.contains_key(&arm)) {
         return None;
     }
-    let (raw, regularized) = control_scores(arm, metric.sign(), records, settings);
+    let (raw, regularized) = control_scores(arm, metric, records, settings);
     let parts: Vec<Result<Decomposition, Undefined>> =
         records.iter().map(|record| decompose(metric, record)).collect();
     let part = |of: fn(&Decomposition) -> f64| {
@@ -143,15 +143,17 @@ fn control(
 /// Raw and regularized scores of an arm that should change nothing.
 fn control_scores(
     arm: Arm,
-    sign: f64,
+    metric: Metric,
     records: &[Record],
     settings: &Settings,
 ) -> (Distribution, Distribution) {
-    let pairs: Vec<Result<(f64, f64), Undefined>> =
-        records.iter().map(|record| Ok((record.nll(Arm::Original)?, record.nll(arm)?))).collect();
+    let pairs: Vec<Result<(f64, f64), Undefined>> = records
+        .iter()
+        .map(|record| Ok(metric.ordered(record.nll(Arm::Original)?, record.nll(arm)?)))
+        .collect();
     let both_certain = Undefined::BothCertain { arm };
-    let raw = |&(a, b): &(f64, f64)| symmetric(a, b).map(|s| sign * s).ok_or(&both_certain);
-    let soft = |&(a, b): &(f64, f64)| sign * regularized(a, b, settings.epsilon);
+    let raw = |&(a, b): &(f64, f64)| symmetric(a, b).ok_or(&both_certain);
+    let soft = |&(a, b): &(f64, f64)| regularized(a, b, settings.epsilon);
     (
         Distribution::of(pairs.iter().map(|pair| pair.as_ref().and_then(raw)), settings),
         Distribution::of(pairs.iter().map(|pair| pair.as_ref().map(soft)), settings),

@@ -49,6 +49,11 @@ impl Metric {
         }
     }
 
+    /// Original and edited, swapped where a gain counts as positive: so that no change is 0, and not −0.
+    pub(super) fn ordered(self, original: f64, edited: f64) -> (f64, f64) {
+        if self.sign() > 0.0 { (original, edited) } else { (edited, original) }
+    }
+
     /// 1 where a loss of likelihood counts as positive, −1 where a gain does.
     pub fn sign(self) -> f64 {
         match self {
@@ -154,12 +159,11 @@ pub struct Scores {
 /// # Errors
 /// [`Undefined`] where one of the two arms has no number.
 pub fn score(metric: Metric, record: &Record, epsilon: f64) -> Result<Scores, Undefined> {
-    let (a, b) = (record.nll(Arm::Original)?, record.nll(metric.arm())?);
-    let sign = metric.sign();
+    let (a, b) = metric.ordered(record.nll(Arm::Original)?, record.nll(metric.arm())?);
     Ok(Scores {
-        raw: symmetric(a, b).map(|score| sign * score),
-        regularized: sign * regularized(a, b, epsilon),
-        change: sign * ((-a).exp() - (-b).exp()),
+        raw: symmetric(a, b),
+        regularized: regularized(a, b, epsilon),
+        change: (-a).exp() - (-b).exp(),
     })
 }
 

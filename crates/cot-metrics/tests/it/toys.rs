@@ -49,7 +49,8 @@ fn the_identity_and_the_prompt_alone_change_nothing_at_all() {
         }
         let found = report(&records, &Settings::default()).unwrap();
         let quantiles = found.identity.quantiles.unwrap();
-        assert!(quantiles.min.abs() + quantiles.max.abs() <= 0.0, "{quantiles:?}");
+        let unchanged = quantiles.min.to_bits() == 0 && quantiles.max.to_bits() == 0;
+        assert!(unchanged, "0, and not −0: {quantiles:?}");
     }
 }
 
