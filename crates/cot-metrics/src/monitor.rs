@@ -346,7 +346,7 @@ mod tests {
             measured += usize::from(!monitor.measure(step, &(0.1, true)).unwrap().is_empty());
         }
         let share = monitor.spent.as_secs_f64() / begun.elapsed().as_secs_f64();
-        assert!(measured > 0 && share <= 0.25, "{measured} measured, {share} of the time");
+        assert!(measured > 0 && share <= 0.35, "{measured} measured, {share} of the time");
         assert!(measured < 30, "{measured}");
     }
 

@@ -416,7 +416,7 @@ mod tests {
         let ask = Ask { mode: Mode::NoThink, hint: Hint::Wrong };
         assert_eq!(
             text(language.prompt(&problem, ask)),
-            "question monday +3 +0 +5 hint wednesday without-thinking think"
+            "question monday +3 +0 +5 hint thursday without-thinking think"
         );
         assert_eq!(text(language.answer(&problem)), "tuesday <|end|>");
         let mut rng = Seed::new(1).rng();
