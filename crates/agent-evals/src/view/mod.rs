@@ -52,7 +52,7 @@ pub fn view_journal(journal: &Path, out: &Path) -> Result<u64, Error> {
         ),
         epochs: plan.epochs,
     };
-    write(out, about, FinishedIter::open(journal)?.map(|one| Ok(finished(&one?))))
+    write(out, &about, FinishedIter::open(journal)?.map(|one| Ok(finished(&one?))))
 }
 
 /// Writes a page with the samples of a log of Inspect's; how many there are.
@@ -68,7 +68,7 @@ pub fn view_log(log: &Path, out: &Path) -> Result<u64, Error> {
         subtitle: format!("{model}  ·  begun {}", of("created")),
         epochs: log.samples.iter().map(|s| s.epoch).max().unwrap_or(1),
     };
-    write(out, about, log.samples.iter().map(|one| Ok(imported(one, &task, &model))))
+    write(out, &about, log.samples.iter().map(|one| Ok(imported(one, &task, &model))))
 }
 
 /// What the page is about.
@@ -185,7 +185,7 @@ fn in_short<'a>(scores: impl Iterator<Item = (&'a String, &'a Score)>) -> Map<St
 
 fn write(
     out: &Path,
-    about: About,
+    about: &About,
     samples: impl Iterator<Item = Result<Shown, Error>>,
 ) -> Result<u64, Error> {
     if out.exists() && !is_page(out)? {
@@ -218,7 +218,7 @@ fn is_page(path: &Path) -> Result<bool, Error> {
 fn fill(
     mut file: BufWriter<File>,
     path: &Path,
-    about: About,
+    about: &About,
     samples: impl Iterator<Item = Result<Shown, Error>>,
 ) -> Result<u64, Error> {
     let io = |error: std::io::Error| Error::io("write", path)(error);
@@ -251,7 +251,7 @@ fn fill(
     index["scorers"] = json!(scorers);
     index["rows"] = rows.into();
     element(&mut file, "index", &index).map_err(io)?;
-    write!(file, "<script>{SCRIPT}</script></body></html>\n").map_err(io)?;
+    writeln!(file, "<script>{SCRIPT}</script></body></html>").map_err(io)?;
     file.into_inner().map_err(|e| io(e.into_error()))?.sync_all().map_err(io)?;
     Ok(n)
 }
