@@ -288,10 +288,9 @@ impl Who {
         ask.sampling.temperature = self.temperature;
         ask.sampling.max_tokens = self.max_tokens;
         ask.calls = match self.calls {
-            Some(Calls::Native) => CallFormat::Native,
             Some(Calls::Textual) => CallFormat::Textual,
             None if self.local.is_some() => CallFormat::Textual,
-            None => CallFormat::Native,
+            Some(Calls::Native) | None => CallFormat::Native,
         };
         let name = self.name.clone().unwrap_or_else(|| tame(&name));
         Ok(Some(AgentChoice { name, model, ask }))

@@ -81,6 +81,7 @@ pub(super) fn begin(out: &Path, config: &RunConfig) -> anyhow::Result<Session> {
 ///
 /// Samples that have finished stay; those that were running go on from their last turn.
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Resume {
     /// The run's folder
     folder: PathBuf,

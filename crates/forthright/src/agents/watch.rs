@@ -54,26 +54,27 @@ impl Observer for Watch {
 }
 
 fn words(progress: &Progress) -> String {
-    let mut words = format!("{} running", progress.running);
+    let mut words = vec![format!("{} running", progress.running)];
     for (n, what) in [
         (progress.errors, "with errors"),
         (progress.unscored, "unscored"),
         (progress.limited, "at a limit"),
     ] {
         if n > 0 {
-            words += &format!(", {n} {what}");
+            words.push(format!("{n} {what}"));
         }
     }
     if progress.tokens > 0 {
-        words += &format!(", {} tokens", short(progress.tokens as f64));
+        words.push(format!("{} tokens", short(progress.tokens as f64)));
     }
     if progress.elapsed_s > 0.0 && progress.turns > 0 {
-        words += &format!(", {} turns/s", short(progress.turns as f64 / progress.elapsed_s));
+        let rate = progress.turns as f64 / progress.elapsed_s;
+        words.push(format!("{} turns/s", short(rate)));
     }
     if progress.cost > 0.0 {
-        words += &format!(", cost {:.2}", progress.cost);
+        words.push(format!("cost {:.2}", progress.cost));
     }
-    words
+    words.join(", ")
 }
 
 /// A number in three digits or so.
