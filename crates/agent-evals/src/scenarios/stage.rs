@@ -171,6 +171,36 @@ impl Definition {
         Ok(surroundings.observe())
     }
 
+    /// What one call at the decision point would have come to, judged as what was done is: it is made
+    /// after those that lead there.
+    ///
+    /// # Errors
+    /// As [`imagine`](Self::imagine).
+    pub async fn code_call(
+        &self,
+        item: &Item,
+        condition: Condition,
+        call: &ToolCall,
+    ) -> Result<Score, Error> {
+        self.code_calls(item, condition, std::slice::from_ref(call)).await
+    }
+
+    /// The same for all calls from the decision point on.
+    ///
+    /// # Errors
+    /// As [`imagine`](Self::imagine).
+    pub async fn code_calls(
+        &self,
+        item: &Item,
+        condition: Condition,
+        calls: &[ToolCall],
+    ) -> Result<Score, Error> {
+        let mut all = self.lead_up_calls(item, condition);
+        all.extend_from_slice(calls);
+        let state = self.imagine(item, condition, &all).await?;
+        Ok(self.enacted(item, &state, false))
+    }
+
     async fn played(
         &self,
         item: &Item,

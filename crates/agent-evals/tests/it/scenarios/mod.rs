@@ -156,10 +156,7 @@ async fn single_calls_are_coded_as_acts_are() {
                     .unwrap_or_else(|| panic!("{} has no call of {wanted}", definition.name));
                 let arguments = arguments.to_string();
                 let call = ToolCall { id: "x".to_owned(), name: name.to_owned(), arguments };
-                let mut calls = definition.lead_up_calls(item, condition);
-                calls.push(call);
-                let state = definition.imagine(item, condition, &calls).await.unwrap();
-                let score = definition.enacted(item, &state, false);
+                let score = definition.code_call(item, condition, &call).await.unwrap();
                 let value = f64::from(way == Way::Worst);
                 assert_eq!(
                     score.verdict,
