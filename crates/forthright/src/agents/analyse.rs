@@ -143,7 +143,9 @@ fn facts(journal: &Path) -> anyhow::Result<Vec<(String, String)>> {
         facts.push(("calls", calls.as_str().unwrap_or_default().to_owned()));
         facts.push(("sampling", sampling));
     }
-    let live = latest.values().find(|a| a.start.key.scenario.ends_with(".A3"));
+    let live = latest
+        .values()
+        .find(|a| a.start.key.scenario.rsplit_once('.').is_some_and(|(_, arm)| arm == "A3"));
     if let Some(attempt) = live.or_else(|| latest.values().next()) {
         facts.push(("limits", serde_json::to_string(&attempt.start.limits)?));
     }

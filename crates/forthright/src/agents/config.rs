@@ -103,12 +103,11 @@ impl RunConfig {
             counterpart: counterpart.transpose().context("counterpart")?,
             samples: self.samples,
         };
-        let scenarios = match &self.arms {
-            Some(arms) => super::arms::to_run(self, arms, catalog.counterpart.as_ref())?,
-            None => {
-                let found = self.scenarios.iter().map(|name| catalog.find(name));
-                found.collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect()
-            }
+        let scenarios = if let Some(arms) = &self.arms {
+            super::arms::to_run(self, arms, catalog.counterpart.as_ref())?
+        } else {
+            let found = self.scenarios.iter().map(|name| catalog.find(name));
+            found.collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect()
         };
         let personas = self
             .personas

@@ -13,7 +13,7 @@ use crate::{scale::Scale, terminal::print};
 ///
 /// In every trial six firms learn from each other; then each arm plays the same epochs in the place of
 /// one of them: the same customers, the same rivals' offers. An arm is whose bids it makes, a dot, and
-/// how it pursues the target, as in structural.table or published.multiplier_0.02.explores.
+/// how it pursues the target, as in `structural.table` or `published.multiplier_0.02.explores`.
 #[derive(Args)]
 pub(crate) struct Evaluate {
     /// Arms, the first being what others are compared with [default: those of the scale]

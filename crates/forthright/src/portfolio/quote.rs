@@ -139,7 +139,7 @@ fn hold_jointly(path: &Path, quoter: &mut Quoter) -> anyhow::Result<()> {
 /// Where quotes go.
 enum Sink {
     Jsonl { out: BufWriter<crate::terminal::Out>, names: Vec<String> },
-    Csv(csv::Writer<crate::terminal::Out>),
+    Csv(Box<csv::Writer<crate::terminal::Out>>),
 }
 
 const HEADER: [&str; 13] = [
@@ -167,7 +167,7 @@ impl Sink {
             Format::Csv => {
                 let mut writer = csv::Writer::from_writer(stdout());
                 writer.write_record(HEADER).map_err(of_csv)?;
-                Self::Csv(writer)
+                Self::Csv(Box::new(writer))
             }
         })
     }

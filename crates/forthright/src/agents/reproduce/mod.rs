@@ -85,7 +85,7 @@ impl Reproduce {
         if self.dry_run {
             return self.say(&config);
         }
-        self.check(&config)?;
+        check(&config)?;
         interrupt::listen("putting down what the agents have done");
         let session = Session::open(&self.out, &config, self.seed, "cpu")?;
         let mut claims = Claims { scale: self.scale.name(), all: Vec::new() };
@@ -159,20 +159,6 @@ impl Reproduce {
     fn local(&self, _max_tokens: u32) -> anyhow::Result<AgentChoice> {
         let path = self.model.as_deref().unwrap_or(Path::new("the default model"));
         anyhow::bail!("{}: needs a command with the feature lm", path.display())
-    }
-
-    fn check(&self, config: &Config) -> anyhow::Result<()> {
-        for agent in &config.models.agents {
-            if let ModelChoice::Endpoint(stack) = &agent.model {
-                anyhow::ensure!(
-                    !stack.endpoint.base_url.is_empty(),
-                    "--url: expected the base URL of an endpoint that has {}, found none: --dry-run \
-                     says what it needs",
-                    agent.name
-                );
-            }
-        }
-        Ok(())
     }
 
     /// What would run, and what it would need.
@@ -292,4 +278,19 @@ fn rows(part: &str, analysis: &Analysis) -> Vec<Value> {
         out.push(row(&m.model, "all", &m.gap.signed, &verdict(&m.gap), tv));
     }
     out
+}
+
+/// Every endpoint has an address.
+fn check(config: &Config) -> anyhow::Result<()> {
+    for agent in &config.models.agents {
+        if let ModelChoice::Endpoint(stack) = &agent.model {
+            anyhow::ensure!(
+                !stack.endpoint.base_url.is_empty(),
+                "--url: expected the base URL of an endpoint that has {}, found none: --dry-run \
+                 says what it needs",
+                agent.name
+            );
+        }
+    }
+    Ok(())
 }
