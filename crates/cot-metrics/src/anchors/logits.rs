@@ -137,6 +137,12 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_answer_that_grows_is_a_loss_too() {
+        assert_eq!(nldd(-2.0, -3.0), Some(50.0));
+        assert_eq!(nldd(-2.0, 1.0), Some(-150.0));
+    }
+
+    #[test]
     fn what_is_skipped_is_counted() {
         let pairs = [(2.0, 1.0), (1e-7, 5.0), (2.0, 0.0), (-1e-9, 0.0)];
         let (decay, skipped) = summarize_nldd(&pairs, &Settings::default()).unwrap();

@@ -230,6 +230,14 @@ mod tests {
     }
 
     #[test]
+    fn no_more_is_asked_than_was_caused() {
+        // Half of the behaviors are caused, and the monitor claims all of them.
+        let counts = Counts { cells: [[[15, 0], [5, 0]], [[10, 0], [0, 10]]] };
+        let tpr = counts.rates(&ALL).unwrap().tpr;
+        assert!((tpr - 1.0).abs() < 1e-12, "{tpr}");
+    }
+
+    #[test]
     fn few_counts_and_no_effect_are_no_numbers() {
         let rates = |cells| Counts { cells }.rates(&MonitorabilityConfig::default());
         assert_eq!(rates([[[0; 2]; 2]; 2]), Err(NoMonitorability::FewControls));

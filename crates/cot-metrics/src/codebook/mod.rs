@@ -149,10 +149,9 @@ impl Codebook {
         Transcript { chain: self.encode(&transcript.chain), ..transcript.clone() }
     }
 
-    /// The code of a word as it is written, if the word can be had back from it.
+    /// The code of a word as it is written.
     fn code(&self, word: &str) -> Option<String> {
-        let code = look_up(&self.codes, word)?;
-        (self.word(&code)? == word).then_some(code)
+        look_up(&self.codes, word)
     }
 
     /// The word of a code as it is written.

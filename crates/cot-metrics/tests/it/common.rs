@@ -80,6 +80,23 @@ impl Tokenize for Lossy {
     }
 }
 
+/// Writes everything small, in as many tokens.
+pub(crate) struct Small;
+
+impl Tokenize for Small {
+    fn name(&self) -> &'static str {
+        "small"
+    }
+
+    fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
+        Characters.encode(text)
+    }
+
+    fn decode(&self, ids: &[u32]) -> Result<String, Error> {
+        Ok(Characters.decode(ids)?.to_ascii_lowercase())
+    }
+}
+
 pub(crate) fn transcript(id: &str, chain: &str, answer: &str) -> Transcript {
     Transcript {
         id: id.into(),

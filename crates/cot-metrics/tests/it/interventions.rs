@@ -15,7 +15,7 @@ use cot_metrics::{
 use proptest::prelude::*;
 use rl_core::seed::Seed;
 
-use crate::common::{Greedy, Lossy, transcript};
+use crate::common::{Greedy, Lossy, Small, transcript};
 
 fn kinds() -> [FillerKind; 5] {
     [
@@ -100,6 +100,13 @@ fn an_unfit_text_is_flagged() {
 }
 
 #[test]
+fn what_comes_back_otherwise_does_not_survive() {
+    assert!(survives(&Characters, "abc", 3).unwrap() && !survives(&Characters, "abc", 4).unwrap());
+    assert!(survives(&Small, "abc", 3).unwrap());
+    assert!(!survives(&Small, "aBc", 3).unwrap(), "as many tokens, and another text");
+}
+
+#[test]
 fn empty_chains_stay_empty_and_empty_words_end() {
     let transcripts = [transcript("a", "", "1"), transcript("b", "abc", "1")];
     let edit = Filler { tokenizer: Characters, kind: FillerKind::Repeated(String::new()) };
@@ -131,7 +138,7 @@ fn the_identity_changes_nothing() {
 
 #[test]
 fn hints_are_wrong_and_known_to_be() {
-    let transcripts: Vec<Transcript> = [("3", "3"), ("4", "5"), ("4", "4"), ("YES", "yes")]
+    let transcripts: Vec<Transcript> = [("3", "3"), ("4", "3"), ("4", "4"), ("YES", "yes")]
         .iter()
         .map(|(answer, reference)| Transcript {
             answer: (*answer).into(),
