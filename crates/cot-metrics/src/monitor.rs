@@ -168,10 +168,7 @@ impl<'a, P: ?Sized> CotMonitor<'a, P> {
 
     /// Whether another measurement would take more than its share of the time.
     fn is_too_soon(&self) -> bool {
-        let share = self.config.max_share;
-        let after = (self.spent + self.expected).as_secs_f64();
-        let elapsed = (self.begun.elapsed() + self.expected).as_secs_f64();
-        share < 1.0 && after > share * elapsed
+        exceeds(self.config.max_share, self.spent, self.expected, self.begun.elapsed())
     }
 
     /// Starts less now, of the questions that have both.
@@ -258,6 +255,13 @@ fn accuracy(records: &[Record]) -> Option<f64> {
     (!known.is_empty()).then(|| right as f64 / known.len() as f64)
 }
 
+/// Whether measurements would have taken more than `share` of the time after one more that takes
+/// `next`, having taken `spent` of `elapsed`.
+fn exceeds(share: f64, spent: Duration, next: Duration, elapsed: Duration) -> bool {
+    let (after, all) = ((spent + next).as_secs_f64(), (elapsed + next).as_secs_f64());
+    share < 1.0 && after > share * all
+}
+
 #[cfg(test)]
 mod tests {
     use std::{cell::RefCell, thread::sleep};
@@ -332,22 +336,30 @@ mod tests {
 
     #[test]
     fn measurements_keep_to_their_share_of_the_time() {
-        const COST: Duration = Duration::from_millis(10);
-        let config = MonitorConfig { max_share: 0.25, ..MonitorConfig::default() };
+        // On a clock of our own: steps of 5 ms, measurements of 10.
+        let [cost, step] = [10, 5].map(Duration::from_millis);
+        let (mut spent, mut elapsed, mut measured) = (Duration::ZERO, Duration::ZERO, 0);
+        for _ in 0..600 {
+            elapsed += step;
+            if !exceeds(0.25, spent, cost, elapsed) {
+                (spent, elapsed, measured) = (spent + cost, elapsed + cost, measured + 1);
+            }
+            assert!(spent.as_secs_f64() <= 0.25 * elapsed.as_secs_f64());
+        }
+        // As many as fit: m·10 ms in 600·5 + m·10.
+        assert_eq!(measured, 100);
+        assert!(!exceeds(1.0, elapsed, cost, elapsed));
+    }
+
+    #[test]
+    fn a_measurement_that_would_take_too_long_is_left_out() {
+        let config = MonitorConfig { max_share: 1e-9, ..MonitorConfig::default() };
         let probe = |policy: &Policy| {
-            sleep(COST);
+            sleep(Duration::from_millis(2));
             Ok(records(policy))
         };
         let mut monitor = CotMonitor::new(&config, &(0.1, true), probe, |_: &Alert| {}).unwrap();
-        let begun = Instant::now();
-        let mut measured = 0;
-        for step in 1..=60 {
-            sleep(COST / 4);
-            measured += usize::from(!monitor.measure(step, &(0.1, true)).unwrap().is_empty());
-        }
-        let share = monitor.spent.as_secs_f64() / begun.elapsed().as_secs_f64();
-        assert!(measured > 0 && share <= 0.35, "{measured} measured, {share} of the time");
-        assert!(measured < 30, "{measured}");
+        assert!(monitor.measure(1, &(0.1, true)).unwrap().is_empty());
     }
 
     #[test]
