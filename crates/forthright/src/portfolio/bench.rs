@@ -181,7 +181,7 @@ impl Rates {
                 &self.one,
             ),
             ("portfolio.market.scaling", "customers/s on two threads over one", ">= 1.8", &scaling),
-            ("portfolio.market.numpy", "customers/s on one core over NumPy's", ">= 1", &against),
+            ("portfolio.market.numpy", "customers/s on one core over NumPy's", ">= 10", &against),
         ];
         let measured = statements.into_iter().filter(|(_, _, _, values)| !values.is_empty());
         measured
