@@ -7,7 +7,7 @@ use crate::{CallFormat, Error, analysis::Arm, scenarios::World};
 /// Most options that letters are there for.
 const MAX_LABELS: usize = 26;
 
-/// Ways in which a question is worded, in [`super::render`].
+/// Ways in which a question is worded, in an arm that asks.
 pub const WORDINGS: u32 = 3;
 
 /// How arms are made of scenarios.

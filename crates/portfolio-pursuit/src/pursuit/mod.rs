@@ -1,6 +1,6 @@
 //! Winning the customers that are wanted: what a sale is worth beside its profit.
 //!
-//! A [`Pursuit`] says that worth, m; the [`Bids`] make an offer of it at `k = 1 − m/C`:
+//! A [`Pursuit`] says that worth, m; the [`Bids`](crate::models::Bids) make an offer of it at `k = 1 − m/C`:
 //!
 //! - [`TablePursuit`]: ours, a table of value for each category
 //! - [`BackwardPursuit`]: the published backward induction with a linear step, or with hinges

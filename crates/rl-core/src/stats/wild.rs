@@ -43,7 +43,8 @@ const HALVINGS: usize = 50;
 ///
 /// let settings = Bootstrap { resamples: 1000, confidence: 0.95, seed: Seed::new(1) };
 /// let gap = wild_cluster_mean(&[0.1, 0.4, 0.2, 0.3, 0.6, 0.2], &[1, 2, 3, 4, 5, 6], settings)?;
-/// assert!(gap.interval[0] > 0.1 && gap.interval[1] < 0.5);
+/// // With six clusters only means that all of them lie above, or below, are left out.
+/// assert!(gap.interval[0] > 0.09 && gap.interval[1] < 0.61);
 /// # Ok::<(), rl_core::stats::Error>(())
 /// ```
 pub fn wild_cluster_mean<C: Ord>(
