@@ -152,7 +152,7 @@ const ATTEMPTS: &[(&str, &str)] = &[
     ("processes of the host", "[ $(ls -d /proc/[0-9]* | wc -l) -gt 8 ] && echo ESCAPED"),
     (
         "the first process's root",
-        "ls /proc/1/root/proc/1/root/../../../..SECRET 2>/dev/null | grep -q . && echo ESCAPED",
+        "p=/proc/1/root; ls $p$p/../../../..SECRET 2>/dev/null | grep -q . && echo ESCAPED",
     ),
     ("kernel settings", "echo '|/bin/sh' > /proc/sys/kernel/core_pattern && echo ESCAPED"),
     ("kernel log", "dmesg 2>/dev/null | grep -q . && echo ESCAPED"),
