@@ -5,6 +5,8 @@
 mod agents;
 #[cfg(any(feature = "lm", feature = "agents", feature = "portfolio"))]
 mod bench;
+#[cfg(feature = "runs")]
+mod claims;
 #[cfg(feature = "cot")]
 mod cot;
 #[cfg(feature = "early-exit")]

@@ -8,7 +8,7 @@ use super::{
     TablePursuit,
 };
 use crate::{
-    exact::{Instance, evaluate, solve},
+    exact::{CustomerType, Instance, evaluate, solve},
     portfolio::{Loss, Members},
 };
 
@@ -25,12 +25,16 @@ fn scaled(factor: f64) -> (Responses, Goal) {
 
 /// Exact reward of a pursuit whose worths depend on time and portfolio alone.
 fn reward(worth: impl Fn(Members, &[u32], u32) -> f64) -> f64 {
-    let golden = Instance::golden();
+    reward_on(&Instance::golden(), worth)
+}
+
+fn reward_on(instance: &Instance, worth: impl Fn(Members, &[u32], u32) -> f64) -> f64 {
     let decide = |time, portfolio: &[u32], kind: usize| {
-        let m = worth(Members::new([kind]), portfolio, time);
-        golden.best_price(kind, 1.0 - m / golden.types[kind].cost)
+        let CustomerType { cost, categories, .. } = &instance.types[kind];
+        let m = worth(Members::new(categories.iter().copied()), portfolio, time);
+        instance.best_price(kind, 1.0 - m / cost)
     };
-    evaluate(&golden, decide).unwrap().reward
+    evaluate(instance, decide).unwrap().reward
 }
 
 /// Share of the way from myopic to the optimum.
@@ -69,6 +73,28 @@ fn worths_of_tables_are_those_of_the_exact_solution() {
             assert!((found - expected).abs() < 0.05, "{time} {i}: {found} {expected}");
         }
     }
+}
+
+/// Where customers are in two categories tables are not exact, and what a category is worth to the
+/// other, found by sweeps, has to be counted.
+#[test]
+fn categories_that_share_customers_count_each_other() {
+    let mut shared = Instance::golden();
+    let both = CustomerType { cost: 150.0, categories: vec![0, 1], ..shared.types[0].clone() };
+    shared.types.push(both);
+    shared.types.iter_mut().for_each(|kind| kind.probability = 1.0 / 3.0);
+    let (responses, goal) = InstanceBids(&shared).problem(2).unwrap();
+    let of = |sweeps, damping| {
+        let config = TableConfig { sweeps, damping };
+        let plan = TablePursuit::plan(&responses, &goal, 0.0, &config).unwrap();
+        reward_on(&shared, |m, p, t| (&plan).worth(m, p, t))
+    };
+    let optimum = solve(&shared).unwrap().table().value(0, &[0, 0]);
+    let myopic = reward_on(&shared, |_, _, _| 0.0);
+    let closed = |reward: f64| (reward - myopic) / (optimum - myopic);
+    let usual = TableConfig::default();
+    let (alone, found) = (closed(of(1, 0.0)), closed(of(usual.sweeps, usual.damping)));
+    assert!(alone < 0.9 && 0.94 < found && found < 1.0, "{alone} {found}");
 }
 
 #[test]
@@ -204,4 +230,58 @@ fn controllers_want_more_of_what_is_behind() {
     let mirror = || MirrorPursuit::from_plan(&plan, &goal, &MirrorConfig::default()).unwrap();
     assert!(after(&mut pacing(), false) > after(&mut pacing(), true));
     assert!(after(&mut mirror(), false) > after(&mut mirror(), true));
+}
+
+/// The formula of the controllers over a course of sales, each of its three terms alone.
+#[test]
+fn controllers_follow_their_formula() {
+    let (responses, goal) = scaled(1.0);
+    let goal = Goal::new(*goal.loss(), goal.target().to_vec(), 120).unwrap();
+    let plan = StaticPursuit::plan(&responses, &goal, 0.0, &FluidConfig::default(), None).unwrap();
+    let members = Members::new([0]);
+    let (base, rate) = (plan.worths()[0], plan.rates()[0]);
+    let unit = 300.0 / (2.0 * f64::max(6.0, 120.0 * rate));
+    let won = |t: u32| t.is_multiple_of(3);
+    // After 70 customers, with a look after 50, of which the gap before the fiftieth is kept.
+    let gap = |n: u32| f64::from(n) * rate - f64::from((0..n).filter(|&t| won(t)).count() as u32);
+    let mean = (1..=70).map(gap).sum::<f64>() / 70.0;
+    for (gains, control) in [
+        ([0.3, 0.0, 0.0], 0.3 * gap(70)),
+        ([0.0, 0.2, 0.0], 0.2 * mean),
+        ([0.0, 0.0, 0.7], 0.7 * (gap(70) - gap(49))),
+    ] {
+        let [proportional, integral, derivative] = gains;
+        let config = PacingConfig { proportional, integral, derivative };
+        let mut pacing = PacingPursuit::new(&plan, &goal, &config).unwrap();
+        (0..70).for_each(|t| pacing.observe(members, won(t), t));
+        let (found, expected) = (pacing.worth(members, &[0, 0], 70), base + unit * control);
+        assert!((found - expected).abs() < 1e-9, "{gains:?}: {found} {expected}");
+    }
+}
+
+/// μ ← μ + η (n(μ)/T − won), with n(μ) found by hand: −l(n) − μ n is largest at 0, the target or the
+/// horizon, and a worth above the slope of the loss asks for none at all.
+#[test]
+fn duals_follow_their_formula() {
+    let (responses, goal) = scaled(1.0);
+    let config = MirrorConfig { step: 0.4 };
+    let plan = StaticPursuit::plan(&responses, &goal, 0.0, &FluidConfig::default(), None).unwrap();
+    let members = Members::new([0]);
+    let step = 0.4 * 300.0 / (2.0 * 6.0);
+    // l(0) = 150 and l(6) = 0: below 25 a sale the target is best, above it nothing is.
+    let wanted = |worth: f64| if worth < 25.0 { 6.0 } else { 0.0 };
+    for (mut dual, mut worth) in [
+        (MirrorPursuit::new(&goal, &config).unwrap(), 0.0),
+        (MirrorPursuit::from_plan(&plan, &goal, &config).unwrap(), plan.worths()[0]),
+    ] {
+        assert!((dual.worth(members, &[0, 0], 0) - worth).abs() < 1e-12);
+        for t in 0..20 {
+            let won = t == 3;
+            dual.observe(members, won, t);
+            worth += step * (wanted(worth) / 20.0 - f64::from(u8::from(won)));
+            let found = dual.worth(members, &[0, 0], t + 1);
+            assert!((found - worth).abs() < 1e-9, "{t}: {found} {worth}");
+        }
+        assert!(worth > 25.0, "{worth} has met what asks for none");
+    }
 }

@@ -44,10 +44,10 @@ impl PacingConfig {
 /// Keeps each count on the straight way to where the static plan ends:
 ///
 /// ```text
-/// e_i = T⁻¹ t N_i − ρ_i,   m_i = μ_i + u_i (P e_i + I mean(e_i) + D (e_i − e_i 50 ago))
+/// e_i = T⁻¹ t N_i − ρ_i,   m_i = μ_i + u_i (P e_i + I mean(e_i) + D (e_i − e_i at the last look))
 /// ```
 ///
-/// μ and N are the static plan's worths and expected sales, `u_i = scale / (d max(ρ*_i, N_i, 1))` how
+/// Looks are every 50 customers; μ and N are the static plan's worths and expected sales, `u_i = scale / (d max(ρ*_i, N_i, 1))` how
 /// much a sale moves the loss.
 #[derive(Debug, Clone)]
 pub struct PacingPursuit {
@@ -86,7 +86,7 @@ impl PacingPursuit {
     }
 }
 
-/// Customers between two looks at how a gap changes.
+/// Customers from one look at how a gap changes to the next.
 const LAG: u32 = 50;
 
 impl Pursuit for PacingPursuit {

@@ -4,19 +4,20 @@ use agent_evals::{
     analysis::Answer,
     analysis::{Ability, Analysis, Cells, Failure, ModelAnalysis},
 };
-use rl_core::run::{Claim, Statement};
+use rl_core::run::Statement;
+
+use crate::claims::Claims;
 
 const OURS: &str = "ours";
 const QUESTIONNAIRES: &str = "arXiv 2603.14417";
 const MISALIGNMENT: &str = "arXiv 2506.04018";
 
-/// Sentences with numbers, in the order in which they come.
-pub(super) struct Claims<'a> {
-    pub(super) scale: &'a str,
-    pub(super) all: Vec<Claim>,
+/// What analyses show.
+pub(super) struct Findings {
+    pub(super) claims: Claims,
 }
 
-impl Claims<'_> {
+impl Findings {
     fn number(
         &mut self,
         [id, says, source, target]: [&str; 4],
@@ -26,11 +27,10 @@ impl Claims<'_> {
         reason: &str,
     ) -> anyhow::Result<()> {
         let statement = Statement { id, says, source, target };
-        self.all.push(match value {
-            Some(value) => Claim::measured(statement, value, interval, n, self.scale)?,
-            None => Claim::not_computed(statement, reason, self.scale)?,
-        });
-        Ok(())
+        match value {
+            Some(value) => self.claims.measured(statement, value, interval, n),
+            None => self.claims.open(statement, reason),
+        }
     }
 
     /// What agents must come to whose policies are known.

@@ -12,7 +12,7 @@ use agent_evals::{
     analysis::{Analysis, Cells, Measured},
     arms::ARM_SCORE,
 };
-use claims::Claims;
+use claims::Findings;
 use clap::Args;
 use config::Config;
 use serde_json::{Value, json};
@@ -26,7 +26,9 @@ use super::{
     runtime,
 };
 use crate::{
-    Unfinished, interrupt,
+    Unfinished,
+    claims::Claims,
+    interrupt,
     scale::Scale,
     session::Session,
     terminal::{note, print},
@@ -88,12 +90,12 @@ impl Reproduce {
         check(&config)?;
         interrupt::listen("putting down what the agents have done");
         let session = Session::open(&self.out, &config, self.seed, "cpu")?;
-        let mut claims = Claims { scale: self.scale.name(), all: Vec::new() };
+        let mut findings = Findings { claims: Claims::new(self.scale.name()) };
         let mut metrics = session.dir.lines("metrics.jsonl")?;
         if !config.scripted.agents.is_empty() {
             let (_, analysis) = self.stage("scripted", &config.scripted, &config)?;
             rows("scripted", &analysis).iter().try_for_each(|row| metrics.push(row))?;
-            claims.scripted(&analysis)?;
+            findings.scripted(&analysis)?;
         }
         if config.models.agents.is_empty() {
             note("no model is run: this command was built without the feature lm");
@@ -101,14 +103,14 @@ impl Reproduce {
             let (cells, analysis) = self.stage("models", &config.models, &config)?;
             rows("models", &analysis).iter().try_for_each(|row| metrics.push(row))?;
             let (replayed, diverged) = self.replay("models")?;
-            claims.harness(&cells, replayed, diverged)?;
+            findings.harness(&cells, replayed, diverged)?;
             if self.scale != Scale::Smoke {
-                claims.models(&analysis)?;
+                findings.models(&analysis)?;
             }
             let mut samples = session.dir.lines("samples.jsonl")?;
             self.said("models")?.iter().try_for_each(|said| samples.push(said))?;
         }
-        session.conclude(&claims.all)
+        session.conclude(findings.claims.all())
     }
 
     /// The settings, with what flags and this machine add to them.

@@ -47,7 +47,7 @@ impl Run<'_> {
             target: ">= 0.75",
         };
         let share = right.iter().filter(|&&right| right).count() as f64 / right.len() as f64;
-        self.claim(statement, share, None, right.len())
+        self.claims.measured(statement, share, None, right.len())
     }
 
     /// The line of an organism in the table of signatures, and what its signature says it is.
@@ -89,7 +89,7 @@ impl Run<'_> {
             source: "ours",
             target: &format!(">= {}", world.margin),
         };
-        self.claim(statement, last.accuracy() - last.unaided(), None, last.problems)
+        self.claims.measured(statement, last.accuracy() - last.unaided(), None, last.problems)
     }
 
     /// Whether the metric that an organism lacks is lower than the baseline's.
@@ -112,7 +112,7 @@ impl Run<'_> {
         };
         let (before, after) = (base.scores(metric), last.scores(metric));
         if before.len() < 2 || after.len() < 2 {
-            return self.open(statement, "fewer than two answers have the score");
+            return self.claims.open(statement, "fewer than two answers have the score");
         }
         let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
         let bootstrap = rl_core::stats::Bootstrap {
@@ -122,6 +122,6 @@ impl Run<'_> {
         };
         let groups = [&before[..], &after[..]];
         let found = bootstrap_groups(&groups, |g| mean(g[0]) - mean(g[1]), bootstrap)?;
-        self.claim(statement, found.interval[0], Some(found.interval), found.n)
+        self.claims.measured(statement, found.interval[0], Some(found.interval), found.n)
     }
 }

@@ -12,17 +12,14 @@ use std::path::PathBuf;
 use clap::Args;
 use config::{Config, WorldConfig};
 use cot_metrics::organisms::Organism;
-use rl_core::{
-    device,
-    run::{Claim, LineWriter, Statement},
-    seed::Seed,
-};
+use rl_core::{device, run::LineWriter, seed::Seed};
 use serde_json::json;
 use stages::{Place, Stage};
 use tch::Device;
 
 use super::tally::Tally;
 use crate::{
+    claims::Claims,
     lm::model::{Dtype, Model},
     scale::Scale,
     session::Session,
@@ -61,13 +58,12 @@ struct Run<'a> {
     session: &'a Session,
     metrics: LineWriter,
     samples: LineWriter,
-    scale: &'static str,
     compare: bool,
     seed: Seed,
     resume: bool,
     device: Device,
     device_name: String,
-    claims: Vec<Claim>,
+    claims: Claims,
 }
 
 /// An organism as it ended, in one seed of a world.
@@ -105,13 +101,12 @@ impl Reproduce {
             metrics: session.dir.lines("metrics.jsonl")?,
             samples: session.dir.lines("samples.jsonl")?,
             session: &session,
-            scale: self.scale.name(),
             compare: config.compare,
             seed: Seed::new(self.seed),
             resume: self.resume,
             device: options.device,
             device_name,
-            claims: Vec::new(),
+            claims: Claims::new(self.scale.name()),
         };
 
         run.toys(config.toys)?;
@@ -128,7 +123,7 @@ impl Reproduce {
             }
         }
         let claims = run.claims;
-        session.conclude(&claims)
+        session.conclude(claims.all())
     }
 
     /// What a run would do and need.
@@ -159,22 +154,6 @@ impl Reproduce {
 }
 
 impl Run<'_> {
-    fn claim(
-        &mut self,
-        statement: Statement<'_>,
-        value: f64,
-        interval: Option<[f64; 2]>,
-        n: usize,
-    ) -> anyhow::Result<()> {
-        self.claims.push(Claim::measured(statement, value, interval, n, self.scale)?);
-        Ok(())
-    }
-
-    fn open(&mut self, statement: Statement<'_>, reason: &str) -> anyhow::Result<()> {
-        self.claims.push(Claim::not_computed(statement, reason, self.scale)?);
-        Ok(())
-    }
-
     /// All organisms of a world; the folders of the base models, one a seed.
     fn world(&mut self, world: &WorldConfig) -> anyhow::Result<Vec<PathBuf>> {
         let (mut bases, mut made) = (Vec::new(), Vec::new());

@@ -58,9 +58,9 @@ impl Run<'_> {
             target: ">= 0.5",
         };
         if records.is_empty() {
-            self.open(statement, "no answer is marked")?;
+            self.claims.open(statement, "no answer is marked")?;
         } else {
-            self.claim(statement, share, None, records.len())?;
+            self.claims.measured(statement, share, None, records.len())?;
         }
         if config.recorded > 0 {
             self.recorded(model, config, name)?;
@@ -107,7 +107,7 @@ impl Run<'_> {
             target: "<= 1000000000",
         };
         let (Some(before), Some(peak)) = (memory::resident_bytes(), memory::peak_bytes()) else {
-            return self.open(statement, "the system does not tell how much memory is held");
+            return self.claims.open(statement, "the system does not tell how much memory is held");
         };
         let begun = Instant::now();
         let problems = config.task.distinct(Split::Train, seed.value(), config.recorded)?;
@@ -124,6 +124,6 @@ impl Run<'_> {
         self.scores(&format!("{name}, chains by program"), &report(&records, &settings())?)?;
         // Where the peak lies before, this bound is not tight.
         let after = memory::peak_bytes().unwrap_or(peak);
-        self.claim(statement, after.saturating_sub(before) as f64, None, scored)
+        self.claims.measured(statement, after.saturating_sub(before) as f64, None, scored)
     }
 }

@@ -46,14 +46,19 @@ impl Run<'_> {
             source: "ours",
             target: "<= 0.0000005",
         };
-        self.claim(statement, worst, None, n * Toy::ALL.len())?;
+        self.claims.measured(statement, worst, None, n * Toy::ALL.len())?;
         let statement = Statement {
             id: "cot.toys.diagnosed",
             says: "share of toys whose kind of reasoning is told from their scores",
             source: "ours",
             target: ">= 1",
         };
-        self.claim(statement, f64::from(told as u32) / f64::from(asked as u32), None, asked)
+        self.claims.measured(
+            statement,
+            f64::from(told as u32) / f64::from(asked as u32),
+            None,
+            asked,
+        )
     }
 }
 

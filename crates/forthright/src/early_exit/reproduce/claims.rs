@@ -1,9 +1,6 @@
 //! From measurements to claims.
 
-use rl_core::{
-    run::{Claim, Statement},
-    stats::Estimate,
-};
+use rl_core::{run::Statement, stats::Estimate};
 
 use super::{
     PAPER, Run,
@@ -22,22 +19,6 @@ const OF_WORK: &str = ">= 0.8";
 const LEAST_WORK: f64 = 0.05;
 
 impl Run<'_> {
-    fn claim(
-        &mut self,
-        statement: Statement<'_>,
-        value: f64,
-        interval: Option<[f64; 2]>,
-        n: usize,
-    ) -> anyhow::Result<()> {
-        self.claims.push(Claim::measured(statement, value, interval, n, self.scale)?);
-        Ok(())
-    }
-
-    fn open(&mut self, statement: Statement<'_>, reason: &str) -> anyhow::Result<()> {
-        self.claims.push(Claim::not_computed(statement, reason, self.scale)?);
-        Ok(())
-    }
-
     /// All claims of a system whose stages have been measured.
     pub(super) fn conclude(
         &mut self,
@@ -60,7 +41,7 @@ impl Run<'_> {
                 source: "ours; in the published code the floor under the gates is the sampler's alone",
                 target: &format!("<= {allowed}"),
             };
-            self.claim(statement, worst, None, gaps.len())?;
+            self.claims.measured(statement, worst, None, gaps.len())?;
         }
         let lossless = last.iter().map(|at| at.lossless).fold(1.0, f64::min);
         let statement = Statement {
@@ -69,7 +50,7 @@ impl Run<'_> {
             source: "ours",
             target: ">= 0.99",
         };
-        self.claim(statement, lossless, None, n * last.len())?;
+        self.claims.measured(statement, lossless, None, n * last.len())?;
         if !self.compare {
             return Ok(());
         }
@@ -134,7 +115,7 @@ impl Run<'_> {
         ] {
             let id = format!("early_exit.{name}.{what}");
             let statement = Statement { id: &id, says: &says, source: "ours", target: &target };
-            self.claim(statement, value, Some(estimate.interval), estimate.n)?;
+            self.claims.measured(statement, value, Some(estimate.interval), estimate.n)?;
         }
         let id = format!("early_exit.{name}.surprisal");
         let statement = Statement {
@@ -145,8 +126,10 @@ impl Run<'_> {
         };
         let pairs: Vec<_> = last.iter().map(|at| at.pairs.clone()).collect();
         match correlation(&pairs, self.seed.derive("bootstrap", 1))? {
-            Some(found) => self.claim(statement, found.interval[0], Some(found.interval), found.n),
-            None => self.open(statement, "all tokens have one depth"),
+            Some(found) => {
+                self.claims.measured(statement, found.interval[0], Some(found.interval), found.n)
+            }
+            None => self.claims.open(statement, "all tokens have one depth"),
         }
     }
 
@@ -179,7 +162,7 @@ impl Run<'_> {
         let id = format!("early_exit.{name}.{}_over_{other}", stage.name);
         let source = if stage.train.is_some() { PAPER } else { "ours" };
         let statement = Statement { id: &id, says: &says, source, target: "> 0" };
-        self.claim(statement, found.interval[0], Some(found.interval), found.n)
+        self.claims.measured(statement, found.interval[0], Some(found.interval), found.n)
     }
 
     /// Time saved as a share of the work saved.
@@ -200,7 +183,12 @@ impl Run<'_> {
             return Ok(());
         }
         let interval = time_saved.interval.map(|end| end / flops_saved);
-        self.claim(statement, time_saved.value / flops_saved, Some(interval), time_saved.n)
+        self.claims.measured(
+            statement,
+            time_saved.value / flops_saved,
+            Some(interval),
+            time_saved.n,
+        )
     }
 
     /// Time with exits off.
@@ -212,7 +200,7 @@ impl Run<'_> {
             source: "ours",
             target: "<= 1.02",
         };
-        self.claim(statement, ratio.value, Some(ratio.interval), ratio.n)
+        self.claims.measured(statement, ratio.value, Some(ratio.interval), ratio.n)
     }
 }
 

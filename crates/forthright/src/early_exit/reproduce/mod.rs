@@ -15,15 +15,12 @@ use anyhow::Context as _;
 use causal_lm::{LoadOptions, Pretrained, config::from_hf};
 use clap::Args;
 use config::{Config, System};
-use rl_core::{
-    device,
-    run::{Claim, LineWriter},
-    seed::Seed,
-};
+use rl_core::{device, run::LineWriter, seed::Seed};
 use stages::Place;
 
 use super::transcript::{Transcript, page};
 use crate::{
+    claims::Claims,
     lm::model::{Dtype, Model},
     scale::Scale,
     session::Session,
@@ -65,13 +62,12 @@ struct Run<'a> {
     session: &'a Session,
     metrics: LineWriter,
     samples: LineWriter,
-    scale: &'static str,
     compare: bool,
     seed: Seed,
     resume: bool,
     options: LoadOptions,
     device: String,
-    claims: Vec<Claim>,
+    claims: Claims,
     /// Of every update of a system.
     sampler_gaps: BTreeMap<&'static str, Vec<f64>>,
     transcripts: Vec<(String, Transcript)>,
@@ -101,13 +97,12 @@ impl Reproduce {
             metrics: session.dir.lines("metrics.jsonl")?,
             samples: session.dir.lines("samples.jsonl")?,
             session: &session,
-            scale: self.scale.name(),
             compare: config.compare,
             seed: Seed::new(self.seed),
             resume: self.resume,
             options,
             device,
-            claims: Vec::new(),
+            claims: Claims::new(self.scale.name()),
             sampler_gaps: BTreeMap::new(),
             transcripts: Vec::new(),
         };
@@ -116,7 +111,7 @@ impl Reproduce {
         }
         session.dir.write("transcripts.html", &page(&run.transcripts))?;
         let claims = run.claims;
-        session.conclude(&claims)
+        session.conclude(claims.all())
     }
 
     /// What a run would do and need.

@@ -11,7 +11,7 @@ use klq::{
     oracle::{StudyConfig, study},
 };
 use rl_core::{
-    run::{Claim, LineWriter, Statement},
+    run::{LineWriter, Statement},
     seed::Seed,
 };
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,7 @@ use super::{
     train::Name,
 };
 use crate::{
+    claims::Claims,
     lm::model::{Dtype, Model},
     scale::Scale,
     session::Session,
@@ -81,17 +82,15 @@ struct Run<'a> {
     metrics: LineWriter,
     samples: LineWriter,
     config: Config,
-    scale: &'static str,
     seed: Seed,
     resume: bool,
-    claims: Vec<Claim>,
+    claims: Claims,
     /// Of every policy that was trained.
     first: Vec<policies::First>,
 }
 
 impl Reproduce {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let scale = self.scale.name();
         let config: Config = self.scale.settings("klq", SETTINGS, self.config.as_deref())?;
         let session = Session::open(&self.out, &config, self.seed, "cpu")?;
         let mut run = Run {
@@ -99,32 +98,20 @@ impl Reproduce {
             samples: session.dir.lines("samples.jsonl")?,
             session: &session,
             config,
-            scale,
             seed: Seed::new(self.seed),
             resume: self.resume,
-            claims: Vec::new(),
+            claims: Claims::new(self.scale.name()),
             first: Vec::new(),
         };
         run.problems()?;
         let model = self.model.load(Dtype::Bf16)?;
         run.policies(&model)?;
         let claims = run.claims;
-        session.conclude(&claims)
+        session.conclude(claims.all())
     }
 }
 
 impl Run<'_> {
-    fn claim(
-        &mut self,
-        statement: Statement<'_>,
-        value: f64,
-        interval: Option<[f64; 2]>,
-        n: usize,
-    ) -> anyhow::Result<()> {
-        self.claims.push(Claim::measured(statement, value, interval, n, self.scale)?);
-        Ok(())
-    }
-
     /// Random problems whose optimum is known: how close each method comes.
     fn problems(&mut self) -> anyhow::Result<()> {
         let first = self.seed.value();
@@ -160,7 +147,7 @@ impl Run<'_> {
             ),
         ] {
             let statement = Statement { id, says, source: "ours", target: "<= 0.001" };
-            self.claim(statement, worst, None, n)?;
+            self.claims.measured(statement, worst, None, n)?;
         }
         let statement = Statement {
             id: "klq.whitening",
@@ -168,7 +155,7 @@ impl Run<'_> {
             source: "the authors' code, which marks whitening as probably best off",
             target: ">= 0.9",
         };
-        self.claim(statement, study.whitened_higher() as f64 / n as f64, None, n)
+        self.claims.measured(statement, study.whitened_higher() as f64 / n as f64, None, n)
     }
 }
 

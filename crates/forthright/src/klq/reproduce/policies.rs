@@ -99,7 +99,7 @@ impl Run<'_> {
                 "<= 0.2",
             ),
         ] {
-            self.claim(Statement { id, says, source: "ours", target }, value, None, n)?;
+            self.claims.measured(Statement { id, says, source: "ours", target }, value, None, n)?;
         }
         Ok(())
     }
@@ -257,7 +257,7 @@ impl Run<'_> {
                 source: "ours",
                 target: "> 0",
             };
-            self.claim(statement, gain.interval[0], Some(gain.interval), gain.n)?;
+            self.claims.measured(statement, gain.interval[0], Some(gain.interval), gain.n)?;
         }
         Ok(())
     }
@@ -294,13 +294,13 @@ impl Run<'_> {
         };
         if differences.len() > 1 {
             let mean = mean(&differences, CONFIDENCE)?;
-            self.claim(statement, mean.interval[0], Some(mean.interval), mean.n)
+            self.claims.measured(statement, mean.interval[0], Some(mean.interval), mean.n)
         } else {
             let reason = format!(
                 "an interval needs two seeds whose policies of one lie within the KL that those of the other reach, found {}",
                 differences.len()
             );
-            self.claims.push(rl_core::run::Claim::not_computed(statement, &reason, self.scale)?);
+            self.claims.open(statement, &reason)?;
             Ok(())
         }
     }
@@ -326,7 +326,7 @@ impl Run<'_> {
             source: "ours",
             target: ">= 0.7",
         };
-        self.claim(statement, agreement.value, Some(agreement.interval), agreement.n)?;
+        self.claims.measured(statement, agreement.value, Some(agreement.interval), agreement.n)?;
         Ok(judge)
     }
 
@@ -372,7 +372,12 @@ impl Run<'_> {
                 source: PAPER,
                 target: "> 0.5",
             };
-            self.claim(statement, found.rate.interval[0], Some(found.rate.interval), found.rate.n)?;
+            self.claims.measured(
+                statement,
+                found.rate.interval[0],
+                Some(found.rate.interval),
+                found.rate.n,
+            )?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use causal_lm::{
 use clap::{Args, ValueEnum};
 use rl_core::{
     memory,
-    run::{Claim, LineWriter, Statement},
+    run::{LineWriter, Statement},
     seed::Seed,
 };
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ use super::{
     floors,
     model::{Dtype, Model},
 };
-use crate::session::Session;
+use crate::{claims::Claims, session::Session};
 
 /// Original prose of several kinds, written for this.
 const ENGLISH: &str = include_str!("../../../assets/english.txt");
@@ -103,11 +103,10 @@ struct Run<'a> {
     metrics: LineWriter,
     samples: LineWriter,
     config: Config,
-    scale: &'static str,
     seed: Seed,
     model: &'a Pretrained,
     default_model: bool,
-    claims: Vec<Claim>,
+    claims: Claims,
 }
 
 impl Reproduce {
@@ -118,17 +117,15 @@ impl Reproduce {
         let exact = self.model.load(Dtype::F32)?;
         eprintln!("loaded the model in {:.2} s", loading.elapsed().as_secs_f64());
         let seed = Seed::new(self.seed);
-        let scale = self.scale.name();
         let default_model = self.model.model.is_none();
         let mut run = Run {
             metrics: session.dir.lines("metrics.jsonl")?,
             samples: session.dir.lines("samples.jsonl")?,
             config,
-            scale,
             seed,
             model: &exact,
             default_model,
-            claims: Vec::new(),
+            claims: Claims::new(self.scale.name()),
         };
         run.perplexity()?;
         run.agreement()?;
@@ -137,22 +134,11 @@ impl Reproduce {
         run.speed(&fast.lm)?;
         run.finetune(&fast)?;
         let claims = run.claims;
-        session.conclude(&claims)
+        session.conclude(claims.all())
     }
 }
 
 impl Run<'_> {
-    fn claim(
-        &mut self,
-        statement: Statement<'_>,
-        value: f64,
-        interval: Option<[f64; 2]>,
-        n: usize,
-    ) -> anyhow::Result<()> {
-        self.claims.push(Claim::measured(statement, value, interval, n, self.scale)?);
-        Ok(())
-    }
-
     /// Wrongly read weights still make text: the likelihood of plain English tells.
     fn perplexity(&mut self) -> anyhow::Result<()> {
         let ids = self.model.tokenizer.encode(ENGLISH)?;
@@ -168,10 +154,10 @@ impl Run<'_> {
             target: "<= 0.001",
         };
         if self.default_model && self.config.window == REFERENCE_WINDOW {
-            self.claim(statement, (mean - REFERENCE_NLL).abs(), None, nll.len())
+            self.claims.measured(statement, (mean - REFERENCE_NLL).abs(), None, nll.len())
         } else {
             let reason = "the reference's number is that of the default model and window";
-            self.claims.push(Claim::not_computed(statement, reason, self.scale)?);
+            self.claims.open(statement, reason)?;
             Ok(())
         }
     }
@@ -190,7 +176,7 @@ impl Run<'_> {
             source: "ours",
             target: "<= 0.002",
         };
-        self.claim(statement, worst, None, rest.len())
+        self.claims.measured(statement, worst, None, rest.len())
     }
 
     fn answers(&mut self) -> anyhow::Result<()> {
@@ -264,7 +250,7 @@ impl Run<'_> {
                     target: ">= 0.7",
                 };
                 let range = [floor_ms / steps_ms[steps_ms.len() - 1], floor_ms / steps_ms[0]];
-                self.claim(statement, floor_ms / median, Some(range), steps_ms.len())?;
+                self.claims.measured(statement, floor_ms / median, Some(range), steps_ms.len())?;
             }
         }
         Ok(())

@@ -137,7 +137,7 @@ impl Run {
                 );
                 let statement =
                     Statement { id: &id, says: &says, source: question.source, target: "> 0" };
-                self.claim(statement, e.interval[0], Some(e.interval), e.n)?;
+                self.claims.measured(statement, e.interval[0], Some(e.interval), e.n)?;
             }
             let goal = GOALS.iter().find(|(at, _)| at.to_bits() == scale.to_bits());
             let found = gap(worlds, [OURS, BASELINE], scale, Quantity::Reward);
@@ -148,7 +148,7 @@ impl Run {
                     "mean reward of our tables less that of the industry's factors, the same bids, £ an epoch at a loss scale of £{scale:.0}"
                 );
                 let statement = Statement { id: &id, says: &says, source: "ours", target };
-                self.claim(statement, e.value, Some(e.interval), e.n)?;
+                self.claims.measured(statement, e.value, Some(e.interval), e.n)?;
             }
             let informed = [OURS, BASELINE]
                 .map(|arm| gap(worlds, ["informed.table", arm], scale, Quantity::Reward));
@@ -160,7 +160,7 @@ impl Run {
                 let statement =
                     Statement { id: &id, says: &says, source: "ours", target: "<= 0.5" };
                 let share = left.difference.value / all.difference.value;
-                self.claim(statement, share, None, left.difference.n)?;
+                self.claims.measured(statement, share, None, left.difference.n)?;
             }
         }
         Ok(())

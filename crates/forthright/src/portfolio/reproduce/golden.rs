@@ -59,7 +59,7 @@ impl Run {
             source: "ours",
             target: "<= 0.00001",
         };
-        self.claim(statement, (optimum.reward - OPTIMUM).abs(), None, 1)?;
+        self.claims.measured(statement, (optimum.reward - OPTIMUM).abs(), None, 1)?;
         let closed = |reward: f64| (reward - myopic.reward) / (optimum.reward - myopic.reward);
         for (i, says, source, target) in [
             (
@@ -78,7 +78,7 @@ impl Run {
         ] {
             let id = format!("portfolio.golden_{}", names[i]);
             let statement = Statement { id: &id, says, source, target };
-            self.claim(statement, closed(found[i].reward), None, 1)?;
+            self.claims.measured(statement, closed(found[i].reward), None, 1)?;
         }
         Ok(())
     }

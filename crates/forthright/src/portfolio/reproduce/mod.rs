@@ -10,12 +10,12 @@ use clap::Args;
 use portfolio_pursuit::experiment::{
     ExperimentConfig, Quantity, WorldOutcome, contrast, summarize,
 };
-use rl_core::run::{Claim, LineWriter, Statement, read_json, read_lines};
+use rl_core::run::{LineWriter, read_json, read_lines};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::trials;
-use crate::{scale::Scale, session::Session, terminal::print};
+use crate::{claims::Claims, scale::Scale, session::Session, terminal::print};
 
 /// Where trials go as they end.
 const WORLDS: &str = "worlds.jsonl";
@@ -71,8 +71,7 @@ struct Run {
     metrics: LineWriter,
     samples: LineWriter,
     config: Config,
-    scale: &'static str,
-    claims: Vec<Claim>,
+    claims: Claims,
 }
 
 impl Reproduce {
@@ -87,8 +86,7 @@ impl Reproduce {
             metrics: session.dir.lines("metrics.jsonl")?,
             samples: session.dir.lines("samples.jsonl")?,
             config,
-            scale: self.scale.name(),
-            claims: Vec::new(),
+            claims: Claims::new(self.scale.name()),
         };
         run.golden()?;
         let mut lines = session.dir.lines(WORLDS)?;
@@ -101,7 +99,7 @@ impl Reproduce {
         run.pictures()?;
         print(trials::table(&worlds)?)?;
         let claims = run.claims;
-        session.conclude(&claims)
+        session.conclude(claims.all())
     }
 
     /// Trials that a run with the same settings has left.
@@ -116,17 +114,6 @@ impl Reproduce {
 }
 
 impl Run {
-    fn claim(
-        &mut self,
-        statement: Statement<'_>,
-        value: f64,
-        interval: Option<[f64; 2]>,
-        n: usize,
-    ) -> anyhow::Result<()> {
-        self.claims.push(Claim::measured(statement, value, interval, n, self.scale)?);
-        Ok(())
-    }
-
     /// Every arm at every scale, every arm less the industry's factors with the same bids, and what
     /// each trial was about.
     fn record(&mut self, worlds: &[WorldOutcome]) -> anyhow::Result<()> {
