@@ -43,7 +43,7 @@ fn decode(c: &mut Criterion) {
         let model = model(kind);
         let engine = Engine::new(&model, true);
         let plain = model.reference().packed();
-        for rows in [1, 16] {
+        for rows in [1, 16, 64] {
             let requests: Vec<Request> = (0..rows)
                 .map(|row| Request {
                     prompt: (0..16).map(|t| (t * 37 + row as u32 * 101) % 8192).collect(),

@@ -1,5 +1,7 @@
 //! Keys and values of tokens whose residual stream no further block changes.
 
+use std::ops::Range;
+
 use tch::{Device, Kind, Tensor};
 
 use super::{CausalLm, Linear, NormLayer, Rotation};
@@ -30,6 +32,17 @@ pub struct FrozenKv {
     config: ModelConfig,
     kind: Kind,
     device: Device,
+}
+
+/// Rows that have left a pass.
+#[derive(Debug)]
+pub(crate) struct Left {
+    /// The first block that they skip.
+    pub(crate) block: usize,
+    /// Rows of the cache.
+    pub(crate) rows: Vec<usize>,
+    /// Their residual streams, `[rows, hidden]`.
+    pub(crate) states: Tensor,
 }
 
 impl FrozenKv {
@@ -85,7 +98,7 @@ impl FrozenKv {
         Self { projection, key_gain, key_eps, sliding, config, kind, device }
     }
 
-    /// Keys, rotated, and values that the blocks from `block` on make of residual streams.
+    /// Keys, rotated, and values that some blocks make of residual streams.
     ///
     /// # Shapes
     /// - `states`: `[n, hidden]`
@@ -93,11 +106,11 @@ impl FrozenKv {
     /// - returns: `[blocks, n, kv_heads, head_dim]` each
     ///
     /// # Panics
-    /// If there is no such block.
-    pub fn project(&self, states: &Tensor, positions: &[i64], block: usize) -> [Tensor; 2] {
-        let ModelConfig { num_kv_heads, head_dim, num_layers, .. } = self.config;
+    /// If there are no such blocks.
+    fn project(&self, states: &Tensor, positions: &[i64], blocks: Range<usize>) -> [Tensor; 2] {
+        let ModelConfig { num_kv_heads, head_dim, .. } = self.config;
         let (heads, dim) = (num_kv_heads as i64, head_dim as i64);
-        let (first, blocks) = (block as i64, (num_layers - block) as i64);
+        let (first, blocks) = (blocks.start as i64, blocks.len() as i64);
         let width = 2 * heads * dim;
         let rows = self.projection.rows(first * width, blocks * width);
         let both = rows.forward(&self.standardized(states)); // [n, blocks · 2 kv_dim]
@@ -123,18 +136,29 @@ impl FrozenKv {
         [keys, values]
     }
 
-    /// Writes what [`FrozenKv::project`] gives as the next position of some rows of a cache.
-    pub(crate) fn write(&self, states: &Tensor, block: usize, rows: &[usize], cache: &KvCache) {
-        let starts = cache.starts();
-        let len = cache.len() as i64;
-        let positions: Vec<i64> = rows.iter().map(|&row| len - starts[row]).collect();
-        let [keys, values] = self.project(states, &positions, block);
-        if rows.len() == cache.batch() {
-            return cache.fill(block, None, &keys, &values);
+    /// Writes the keys and values of rows that have left as the next position of a cache.
+    ///
+    /// Between one block where rows left and the next, all that are out by then are one product, so
+    /// that no projection is read twice and none is computed in vain.
+    pub(crate) fn write(&self, left: &[Left], cache: &KvCache) {
+        let mut stops: Vec<usize> = left.iter().map(|left| left.block).collect();
+        stops.push(self.config.num_layers);
+        stops.sort_unstable();
+        stops.dedup();
+        let (starts, len) = (cache.starts(), cache.len() as i64);
+        for stop in stops.windows(2) {
+            let out = || left.iter().filter(|left| left.block <= stop[0]);
+            let rows: Vec<usize> = out().flat_map(|left| left.rows.iter().copied()).collect();
+            let positions: Vec<i64> = rows.iter().map(|&row| len - starts[row]).collect();
+            let states: Vec<&Tensor> = out().map(|left| &left.states).collect();
+            let states = Tensor::cat(&states, 0);
+            let [keys, values] = self.project(&states, &positions, stop[0]..stop[1]);
+            let index = (!rows.is_sorted() || rows.len() < cache.batch()).then(|| {
+                let rows: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+                Tensor::from_slice(&rows).to_device(self.device)
+            });
+            cache.fill(stop[0], index.as_ref(), &keys, &values);
         }
-        let index: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
-        let index = Tensor::from_slice(&index).to_device(self.device);
-        cache.fill(block, Some(&index), &keys, &values);
     }
 
     /// The norm before attention, without gain and bias.

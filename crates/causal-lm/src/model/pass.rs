@@ -7,7 +7,9 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{CausalLm, FrozenKv, Layout, Plan, attention::Tokens, block::Stream, check_ids};
+use super::{
+    CausalLm, FrozenKv, Layout, Plan, attention::Tokens, block::Stream, check_ids, frozen::Left,
+};
 use crate::{Error, cache::KvCache};
 
 /// What others see of a token in the blocks that it has skipped.
@@ -166,6 +168,7 @@ pub struct StepPass<'a> {
     index: Option<Tensor>,
     /// Positions that nothing sees, `[blocks, batch, capacity]`.
     hidden: Option<&'a Tensor>,
+    left: Vec<Left>,
 }
 
 impl<'a> StepPass<'a> {
@@ -201,7 +204,7 @@ impl<'a> StepPass<'a> {
         let plan = Plan::after_cache(&lm.config, cache, 1, fused, place);
         let stream = Stream { x: lm.embed(input_ids), pending: None };
         let rows = (0..batch).collect();
-        Ok(Self { lm, cache, plan, stream, done: 0, rows, index: None, hidden })
+        Ok(Self { lm, cache, plan, stream, done: 0, rows, index: None, hidden, left: Vec::new() })
     }
 
     /// Rows of the cache that are still in the pass, in their order.
@@ -237,13 +240,13 @@ impl<'a> StepPass<'a> {
         if self.lm.fused { x.copy() } else { x }
     }
 
-    /// Lets rows leave, given by their places among [`StepPass::rows`]; their keys and values in the
-    /// blocks that they skip are written by `frozen`, or stay unwritten, and returns their residual
-    /// streams, `[places, hidden]`.
+    /// Lets rows leave, given by their places among [`StepPass::rows`], and returns their residual
+    /// streams, `[places, hidden]`. Their keys and values in the blocks that they skip are written in
+    /// the end: see [`StepPass::finish`].
     ///
     /// # Panics
     /// If there is no such place.
-    pub fn leave(&mut self, places: &[usize], frozen: Option<&FrozenKv>) -> Tensor {
+    pub fn leave(&mut self, places: &[usize]) -> Tensor {
         let device = self.lm.device();
         let index = |places: &[usize]| {
             let places: Vec<i64> = places.iter().map(|&p| p as i64).collect();
@@ -253,12 +256,7 @@ impl<'a> StepPass<'a> {
         let all = places.len() == self.rows.len();
         let leaving = if all { states } else { states.index_select(0, &index(places)) };
         let rows: Vec<usize> = places.iter().map(|&place| self.rows[place]).collect();
-        if let Some(frozen) = frozen
-            && self.done < self.lm.blocks.len()
-            && !rows.is_empty()
-        {
-            frozen.write(&leaving, self.done, &rows, self.cache);
-        }
+        self.freeze(&rows, &leaving, self.done);
         let staying: Vec<usize> =
             (0..self.rows.len()).filter(|place| !places.contains(place)).collect();
         self.stream.x = self.stream.x.index_select(0, &index(&staying));
@@ -268,19 +266,23 @@ impl<'a> StepPass<'a> {
         leaving
     }
 
-    /// Overwrites the keys and values of some rows in the blocks from `block` on with those of
-    /// residual streams.
+    /// Has the keys and values of some rows in the blocks from `block` on made of these residual
+    /// streams, in the end; what the blocks themselves have written there is lost.
     ///
     /// # Shapes
     /// - `states`: `[rows, hidden]`
-    pub fn freeze(&self, rows: &[usize], states: &Tensor, block: usize, frozen: &FrozenKv) {
+    pub fn freeze(&mut self, rows: &[usize], states: &Tensor, block: usize) {
         if block < self.lm.blocks.len() && !rows.is_empty() {
-            frozen.write(states, block, rows, self.cache);
+            self.left.push(Left { block, rows: rows.to_vec(), states: states.shallow_clone() });
         }
     }
 
-    /// Ends the step: the cache has grown by one position.
-    pub fn finish(self) {
+    /// Ends the step: `frozen` writes the keys and values of rows that have left, which stay unwritten
+    /// without it, and the cache has grown by one position.
+    pub fn finish(self, frozen: Option<&FrozenKv>) {
+        if let Some(frozen) = frozen {
+            frozen.write(&self.left, self.cache);
+        }
         self.cache.advance(1);
     }
 }

@@ -170,7 +170,7 @@ impl<'a> Decoder<'a> {
             if *skipped == Skipped::Backfill {
                 states.push(pass.states().index_select(0, &index(&places, lm.device())));
             } else {
-                states.push(pass.leave(&places, Some(frozen)));
+                states.push(pass.leave(&places));
             }
             if let Some(hidden) = &state.hidden {
                 let behind = hidden.narrow(0, stop as i64, (sites.num_layers() - stop) as i64);
@@ -192,7 +192,7 @@ impl<'a> Decoder<'a> {
                 last.index_select(0, &index(&stayed, lm.device()))
             });
         }
-        pass.finish();
+        pass.finish(Some(frozen));
         let mut back = vec![0; order.len()];
         for (place, &row) in order.iter().enumerate() {
             back[row] = place;
@@ -247,13 +247,13 @@ impl<'a> Decoder<'a> {
                 continue;
             }
             let rows_index = index(&rows, lm.device());
-            pass.freeze(&rows, &states[site].index_select(0, &rows_index), block, frozen);
+            pass.freeze(&rows, &states[site].index_select(0, &rows_index), block);
             if let Some(hidden) = &state.hidden {
                 let behind = hidden.narrow(0, block as i64, (sites.num_layers() - block) as i64);
                 let _ = behind.select(2, position).index_fill_(1, &rows_index, 1);
             }
         }
-        pass.finish();
+        pass.finish(Some(frozen));
         self.record(&mut state.rows, &ways);
         let picked = Tensor::stack(&logits, 1); // [rows, outcomes, vocab]
         let rows: Vec<usize> = (0..ways.len()).collect();

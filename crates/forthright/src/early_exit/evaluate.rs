@@ -18,7 +18,7 @@ use super::{
     rule::{self, RuleArg},
     store,
     task::{Asked, TaskConfig, without_chain},
-    timing::{Timer, Timing},
+    timing::{BATCHES, Timer, Timing},
 };
 use crate::{
     lm::model::{Dtype, Model},
@@ -162,7 +162,7 @@ impl Evaluate {
         anyhow::ensure!(self.repeats > 1, "--repeats: expected 0 or at least 2, found 1");
         let tokens = self.max_new_tokens.max(2);
         let timer = Timer { engine, prompts: &prompts, tokens, repeats: self.repeats };
-        [1, 16].into_iter().map(|batch| timer.compare(&self.rule.0, batch)).collect()
+        BATCHES.into_iter().map(|batch| timer.compare(&self.rule.0, batch)).collect()
     }
 }
 

@@ -12,6 +12,10 @@ use serde::Serialize;
 
 use super::measure::resampled;
 
+/// Rows decoded together where time is measured: weights read for one, for few, and for so many that
+/// products take longer than reading does.
+pub(super) const BATCHES: [usize; 3] = [1, 16, 64];
+
 /// What was measured for one number of rows.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Timing {

@@ -18,7 +18,7 @@ use super::{
 use crate::early_exit::{
     measure::{Answered, Settings, Summary, Tally, answer, depth_and_surprisal, summarize},
     task::{Asked, TaskConfig, without_chain},
-    timing::Timer,
+    timing::{BATCHES, Timer},
     transcript::Transcript,
 };
 
@@ -366,7 +366,7 @@ impl Run<'_> {
             repeats: place.system.time_repeats,
         };
         let ragged = Rule::Random(vec![1.0; model.sites().len() + 1]);
-        for batch in [1, 16] {
+        for batch in BATCHES {
             for (name, rule) in [("ragged", &ragged), ("gates", rule)] {
                 let timing = timer.compare(rule, batch)?;
                 let [low, high] = timing.time_saved.interval;
