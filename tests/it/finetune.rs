@@ -61,6 +61,15 @@ fn a_run_leaves_what_the_guide_says() {
     }
     let metrics = std::fs::read_to_string(tiny.at("run/metrics.jsonl")).unwrap();
     assert_eq!(metrics.lines().count(), 5);
+    // The same for TensorBoard: a record a step after that of the version.
+    let events = std::fs::read(tiny.at("run/events.out.tfevents.0.forthright")).unwrap();
+    let mut rest = &events[..];
+    let mut records = 0;
+    while let Some((length, _)) = rest.split_first_chunk() {
+        rest = &rest[16 + u64::from_le_bytes(*length) as usize..];
+        records += 1;
+    }
+    assert_eq!(records, 6);
     // What was trained is read again, and changes what the model says.
     let input = "{\"id\": 0, \"text\": \"1 + 1 = 2\"}\n";
     let (model, adapter) = (tiny.arg("model"), tiny.arg("run/adapter"));

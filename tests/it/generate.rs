@@ -51,3 +51,13 @@ fn help_and_version_are_results() {
     }
     assert_eq!(said(command(&["lm", "sing"]), "").code, Some(2));
 }
+
+#[test]
+fn shells_learn_its_words() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = forthright_tests::succeeds(&["completions", shell], "");
+        for word in ["forthright", "perplexity", "max-new-tokens"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+}

@@ -11,6 +11,7 @@ mod disk;
 mod early_exit;
 mod finetune;
 mod generate;
+mod guides;
 mod judge;
 mod klq;
 mod portfolio;

@@ -124,7 +124,7 @@ pub fn refusal(said: Said) -> String {
 }
 
 /// Files of a run that tell its time or are its lock.
-const APART: [&str; 3] = ["run.json", "timing.jsonl", ".lock"];
+const APART: [&str; 4] = ["run.json", "timing.jsonl", ".lock", "events.out.tfevents.0.forthright"];
 
 /// All files below a folder with their content, by relative path, in order; what tells a run's time
 /// or is its lock is left out.

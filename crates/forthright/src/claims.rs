@@ -26,6 +26,7 @@ impl Claims {
     }
 
     /// A claim that could not be computed, and why.
+    #[cfg(any(feature = "lm", feature = "agents"))]
     pub(crate) fn open(&mut self, statement: Statement<'_>, reason: &str) -> anyhow::Result<()> {
         self.all.push(Claim::not_computed(statement, reason, self.scale)?);
         Ok(())

@@ -36,7 +36,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Reinforcement learning and measurement for reasoning models.
 #[derive(Parser)]
@@ -71,6 +71,13 @@ enum System {
         /// The folder that holds the runs' folders
         folder: PathBuf,
     },
+    /// What a shell needs to complete this command's words
+    ///
+    /// For bash: `source <(forthright completions bash)`.
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }
 
 fn main() -> ExitCode {
@@ -90,6 +97,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "portfolio")]
         System::Portfolio(command) => command.run(),
         System::Report { folder } => report(&folder),
+        System::Completions { shell } => completions(shell),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -133,6 +141,14 @@ fn report(folder: &Path) -> anyhow::Result<()> {
     let (met, unmet, open) = (count(Some(true)), count(Some(false)), count(None));
     terminal::print(format_args!("{met} claims met, {unmet} unmet, {open} not computed"))?;
     terminal::print(folder.join("report.html").display())
+}
+
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
+    let mut command = Cli::command();
+    let name = command.get_name().to_owned();
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, name, &mut script);
+    terminal::print(String::from_utf8_lossy(&script).trim_end())
 }
 
 /// Whoever read our output has seen enough.

@@ -52,10 +52,12 @@ pub(crate) fn train(
 ) -> anyhow::Result<()> {
     interrupt::listen("finishing this step");
     let mut metrics = dir.resume_lines("metrics.jsonl", training.steps())?;
+    let mut events = dir.events("metrics.jsonl")?;
     let mut progress = Progress::new(training.steps(), training.total_steps());
     while training.steps() < training.total_steps() && !interrupt::asked() {
         let (numbers, message) = training.step()?;
         metrics.push(&numbers)?;
+        events.push(&numbers)?;
         let step = training.steps();
         progress.at(step, &message);
         let done = step >= training.total_steps();

@@ -5,12 +5,14 @@
 //! DIR/run.json        version, seed, threads, start, end, command
 //! DIR/metrics.jsonl   one object a step
 //! DIR/samples.jsonl   what the model said
+//! DIR/events.out.tfevents.*   the metrics again, for TensorBoard
 //! DIR/claims.json     claims and what was measured
 //! DIR/checkpoints/step-000100/   what a resumed run goes on from; whole or absent
 //! ```
 
 mod checkpoint;
 mod claim;
+mod events;
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -20,6 +22,7 @@ use std::{
 
 pub use checkpoint::Checkpoint;
 pub use claim::{Claim, Statement};
+pub use events::EventWriter;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// What can go wrong with a run directory.
@@ -181,10 +184,14 @@ fn pretty(value: &impl Serialize) -> String {
 /// # Errors
 /// [`Error::Io`]; an old file of that name is then still there.
 pub fn write_whole(path: &Path, text: &str) -> Result<(), Error> {
+    write_bytes(path, text.as_bytes())
+}
+
+fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let partial = path.with_extension("partial");
     let write = || -> std::io::Result<()> {
         let mut file = File::create(&partial)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&partial, path)
     };
