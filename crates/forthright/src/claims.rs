@@ -26,6 +26,7 @@ impl Claims {
     }
 
     /// A claim that could not be computed, and why.
+    #[cfg_attr(not(feature = "lm"), allow(dead_code, reason = "not all pipelines have one"))]
     pub(crate) fn open(&mut self, statement: Statement<'_>, reason: &str) -> anyhow::Result<()> {
         self.all.push(Claim::not_computed(statement, reason, self.scale)?);
         Ok(())

@@ -6,7 +6,9 @@ use crate::{
     EpochConfig, Error, SyntheticConfig,
     baseline::PUBLISHED_STRENGTH,
     models::{PublishedBidsConfig, StructuralBidsConfig},
-    pursuit::{BackwardConfig, FluidConfig, MirrorConfig, PacingConfig, TableConfig},
+    pursuit::{
+        BackwardConfig, FluidConfig, MirrorConfig, PacingConfig, TableConfig, UpperBoundConfig,
+    },
 };
 
 /// The published protocol with the arms of one's choice.
@@ -58,6 +60,8 @@ pub struct ExperimentConfig {
     pub pacing: PacingConfig,
     /// Mirror descent.
     pub mirror: MirrorConfig,
+    /// The search for what no arm can exceed.
+    pub upper_bound: UpperBoundConfig,
     /// What is compared.
     pub arms: Vec<Arm>,
 }
@@ -87,6 +91,7 @@ impl Default for ExperimentConfig {
             fluid: FluidConfig::default(),
             pacing: PacingConfig::default(),
             mirror: MirrorConfig::default(),
+            upper_bound: UpperBoundConfig::default(),
             arms: Arm::all(),
         }
     }
@@ -143,7 +148,8 @@ impl ExperimentConfig {
         self.hinges.validate()?;
         self.fluid.validate()?;
         self.pacing.validate()?;
-        self.mirror.validate()
+        self.mirror.validate()?;
+        self.upper_bound.validate()
     }
 }
 

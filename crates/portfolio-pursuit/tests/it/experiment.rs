@@ -76,6 +76,7 @@ fn worlds_are_the_same_for_any_number_of_threads() {
     let one = worlds(1);
     assert_eq!(one.iter().map(|w| w.trial).collect::<Vec<_>>(), [3, 0]);
     assert!(one.iter().all(|w| w.arms.len() == 10 && w.arms[9].epochs[0].sales > 0));
+    assert!(one.iter().all(|w| w.bounds[0].bound.separable <= w.bounds[0].bound.dual));
     assert_eq!(one, worlds(2));
     // A trial is the same without the other.
     let alone = run(&market, &config, &[0], |_| ControlFlow::Break(())).unwrap();

@@ -1,10 +1,10 @@
 //! From trials to claims.
 
-use portfolio_pursuit::experiment::{Quantity, WorldOutcome};
+use portfolio_pursuit::experiment::{Quantity, WorldOutcome, short_of_bound};
 use rl_core::run::Statement;
 
 use super::Run;
-use crate::portfolio::trials::gap;
+use crate::portfolio::trials::{CONFIDENCE, gap};
 
 const PAPER: &str = "arXiv 2408.00713";
 
@@ -235,6 +235,19 @@ impl Run {
                 );
                 let statement = Statement { id: &id, says: &says, source: "ours", target };
                 self.claims.measured(statement, e.value, Some(e.interval), e.n)?;
+            }
+            for (arm, whose) in
+                [("informed.table", "a firm that knows true probabilities"), (OURS, "ours")]
+            {
+                let Ok(short) = short_of_bound(worlds, arm, scale, CONFIDENCE) else { continue };
+                let id =
+                    format!("portfolio.bound_{}_{scale:.0}", arm.split('.').next().unwrap_or(arm));
+                let says = format!(
+                    "share of the upper bound on any policy with true probabilities by which the reward of {whose} falls short of it, by tables, at a loss scale of £{scale:.0}"
+                );
+                let statement =
+                    Statement { id: &id, says: &says, source: "ours", target: "<= 0.05" };
+                self.claims.measured(statement, short.value, Some(short.interval), short.n)?;
             }
             let informed = [OURS, BASELINE]
                 .map(|arm| gap(worlds, ["informed.table", arm], scale, Quantity::Reward));

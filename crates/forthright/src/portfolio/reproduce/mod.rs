@@ -142,7 +142,7 @@ impl Run {
         for world in worlds {
             self.samples.push(&json!({
                 "trial": world.trial, "categories": world.categories, "average": world.average,
-                "target": world.target,
+                "target": world.target, "bounds": world.bounds,
             }))?;
         }
         Ok(())
