@@ -139,6 +139,12 @@ impl Run {
                 }
             }
         }
+        for (scale, bound) in trials::bounds(worlds)? {
+            self.metrics.push(&json!({
+                "loss scale": scale, "arm": trials::BOUND, "reward": bound.value,
+                "se": bound.std_error, "worlds": bound.n,
+            }))?;
+        }
         for world in worlds {
             self.samples.push(&json!({
                 "trial": world.trial, "categories": world.categories, "average": world.average,
