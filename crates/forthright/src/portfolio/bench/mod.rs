@@ -16,7 +16,8 @@ use crate::{bench::estimate, session::Session, terminal::print};
 /// The market, decisions and a whole trial, and how long Python takes for the same
 ///
 /// market: six quoting firms without models, on one thread, on two, and in NumPy. decisions: the same
-/// market with one firm that makes our bids for what our tables say a sale is worth, on one thread.
+/// market with one firm that makes our bids for what our tables say a sale is worth, on one thread, by
+/// the time that the thread computed and by the clock.
 /// trial: burn-in, planning and test of the published protocol with the published models, on one
 /// thread, and in plain Python with scikit-learn, one customer at a time.
 ///
