@@ -141,3 +141,106 @@ fn bad_input_is_one_sentence() {
     assert!(found.err.contains("2 of 3 customers were not quoted"), "{}", found.err);
     assert_eq!(found.out.lines().count(), 1);
 }
+
+const TRAINED_PLAN: &str = "../crates/forthright/configs/portfolio/quote_trained.toml";
+
+/// A market in which firms learn little, fast.
+const QUICK: &str = r#"
+compare = false
+[experiment]
+trials = 2
+burn_in = 1
+fit_after = [1]
+memory = 1
+planning_customers = 100
+epoch = { customers = 300 }
+[experiment.published]
+process_rows = 20
+forest = { trees = 2 }
+network = { hidden = [4], epochs = 3 }
+"#;
+
+#[test]
+fn what_train_learns_quotes_a_table_and_another_plan_is_judged_by_its_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(at("quick.toml"), QUICK).unwrap();
+    let models = at("models.json");
+    fine(&["train", "--config", &at("quick.toml"), "--loss-scale", "10000", "--out", &models], "");
+    let learned: Value = serde_json::from_str(&fs::read_to_string(&models).unwrap()).unwrap();
+    let path = customers(&folder, "1500");
+    let args = ["quote", "--plan", TRAINED_PLAN, "--models", &models, &path];
+    let found = run(&args, "");
+    assert!(found.err.contains("column \"age\""), "{}", found.err);
+    let quotes: Vec<Value> = found.out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(quotes.len() > 1300, "{}", found.err);
+    // Worths are those that were learned.
+    let mut wanted = 0;
+    for quote in &quotes {
+        let categories = learned["categories"].as_array().unwrap();
+        let worth =
+            categories.iter().zip(learned["worth"].as_array().unwrap()).map(|(c, worth)| {
+                let value = quote["features"][c["column"].as_str().unwrap()].as_f64().unwrap();
+                let within =
+                    value >= c["low"].as_f64().unwrap() && value <= c["high"].as_f64().unwrap();
+                if within { worth.as_f64().unwrap() } else { 0.0 }
+            });
+        let worth: f64 = worth.sum();
+        assert!((quote["worth"].as_f64().unwrap() - worth).abs() < 1e-9, "{quote}");
+        wanted += usize::from(worth.abs() > 1e-9);
+        let all = quote["alternatives"].as_array().unwrap();
+        let sum: f64 = all.iter().map(|a| a["probability"].as_f64().unwrap()).sum();
+        assert!((sum - 1.0).abs() < 1e-9);
+    }
+    assert!(wanted > 100, "{wanted}");
+
+    // Sold as the models expect; judged by a plan that loads costs by half a percent more.
+    let log = at("log.jsonl");
+    fs::write(&log, &found.out).unwrap();
+    let sold = quotes.iter().enumerate().map(|(i, quote)| {
+        let u = (i as f64 * 0.618_033_988_75).fract();
+        let sold = if u < quote["acceptance"].as_f64().unwrap() { "yes" } else { "no" };
+        format!("{},{sold}\n", quote["id"].as_str().unwrap())
+    });
+    let outcomes = at("outcomes.csv");
+    fs::write(&outcomes, format!("id,sold\n{}", sold.collect::<String>())).unwrap();
+    let plan = at("other.toml");
+    let text =
+        fs::read_to_string(TRAINED_PLAN).unwrap().replace("loading = 0.02", "loading = 0.025");
+    fs::write(&plan, text.split("[exploration]").next().unwrap()).unwrap();
+    let judge = |more: &[&str]| {
+        let args = ["off-policy", "--plan", &plan, "--models", &models, "--outcomes", &outcomes];
+        run(&[&args[..], more].concat(), "")
+    };
+    let judged = judge(&["--json", &log]);
+    assert_eq!(judged.code, Some(0), "{}", judged.err);
+    let document: Value = serde_json::from_str(&judged.out).unwrap();
+    let profit = &document["found"]["profit"];
+    let number = |value: &Value| value.as_f64().unwrap();
+    let robust = &profit["doubly_robust"];
+    let [low, high] = [0, 1].map(|i| number(&robust["estimate"]["interval"][i]));
+    assert!(low < number(&profit["logged"]["value"]) && number(&profit["logged"]["value"]) < high);
+    assert!((100.0..1500.0).contains(&number(&robust["effective"])), "{robust}");
+    let table = judge(&[&log]);
+    assert!(table.out.contains("the plan less the log, doubly robust"), "{}", table.err);
+
+    // What does not fit is one sentence that says what it is.
+    let bad = |found: Said, says: &str| {
+        assert_eq!(found.code, Some(2), "{}", found.err);
+        assert!(found.err.contains(says), "{}", found.err);
+    };
+    let other = fs::read_to_string(TRAINED_PLAN).unwrap().replace("has_child", "children");
+    fs::write(at("features.toml"), other).unwrap();
+    let found = run(&["quote", "--plan", &at("features.toml"), "--models", &models, &path], "");
+    bad(found, "features do not match: expected car_value (amount), claims (count)");
+    bad(run(&["quote", "--plan", PLAN, "--models", &models, &path], ""), "found both");
+    bad(run(&["quote", "--plan", TRAINED_PLAN, &path], ""), "or trained models, found neither");
+    let twice = fs::read_to_string(&log).unwrap();
+    let first = twice.lines().next().unwrap();
+    fs::write(at("twice.jsonl"), format!("{first}\n{first}\n")).unwrap();
+    bad(judge(&[&at("twice.jsonl")]), "twice.jsonl: line 2: quote \"P0000");
+    fs::write(&outcomes, "id,sold\nP1,perhaps\n").unwrap();
+    bad(judge(&[&log]), "row 1: column \"sold\": expected yes or no, found \"perhaps\"");
+    fs::write(&outcomes, "id,bought\nP1,yes\n").unwrap();
+    bad(judge(&[&log]), "column \"sold\" is missing; there are id, bought");
+}

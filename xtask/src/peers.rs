@@ -13,7 +13,7 @@ use crate::{root, setup};
 const REQUIREMENTS: &str = "crates/forthright/peers/requirements.txt";
 /// What the peers import.
 const IMPORT: &str =
-    "import accelerate, datasets, gguf, inspect_ai, peft, torch, transformers, trl";
+    "import accelerate, datasets, gguf, inspect_ai, peft, sklearn, torch, transformers, trl";
 
 /// A Python of the user's.
 pub(crate) fn own(python: &Path) -> anyhow::Result<PathBuf> {

@@ -37,12 +37,12 @@ pub(crate) fn quotes(c: &mut Criterion) {
     };
     let plan = Plan {
         table,
-        conversion: LogisticCurve {
+        conversion: Some(LogisticCurve {
             intercept: 2.0,
             slope: 40.0,
             weights: BTreeMap::new(),
             slope_weights: BTreeMap::new(),
-        },
+        }),
         loading: 0.02,
         categories: vec![WantedCategory {
             column: "age".into(),

@@ -3,6 +3,7 @@
 mod bench;
 mod evaluate;
 mod frontier;
+mod off_policy;
 mod quote;
 mod reproduce;
 mod simulate;
@@ -27,6 +28,8 @@ enum Verb {
     Solve(solve::Solve),
     /// Quote a stream of customers, with the reasons for every price
     Quote(quote::Quote),
+    /// Estimate what another plan would have earned, from quotes that were logged
+    OffPolicy(off_policy::OffPolicy),
     /// Let the firms of one trial learn, and plan for a target
     Train(train::Train),
     /// Compare bids and pursuits in paired worlds, with intervals
@@ -35,7 +38,7 @@ enum Verb {
     Frontier(frontier::Frontier),
     /// The paper's claims that can be measured here, and ours
     Reproduce(Box<reproduce::Reproduce>),
-    /// How fast the market is, beside the same market in NumPy
+    /// How fast market, decisions and whole trials are, beside the same in Python
     Bench(bench::Bench),
 }
 
@@ -45,6 +48,7 @@ impl Portfolio {
             Verb::Simulate(verb) => verb.run(),
             Verb::Solve(verb) => verb.run(),
             Verb::Quote(verb) => verb.run(),
+            Verb::OffPolicy(verb) => verb.run(),
             Verb::Train(verb) => verb.run(),
             Verb::Evaluate(verb) => verb.run(),
             Verb::Frontier(verb) => verb.run(),

@@ -11,8 +11,9 @@ use clap::{Args, ValueEnum};
 use portfolio_pursuit::{
     Error,
     customers::{Customer, CustomerReader},
-    quoting::{Plan, QuoteRecord, Quoter},
+    quoting::{Plan, QuoteRecord, Quoter, Trained},
 };
+use rl_core::run::read_json;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -29,6 +30,30 @@ enum Format {
     Csv,
 }
 
+/// What is quoted by.
+#[derive(Args)]
+pub(super) struct By {
+    /// The plan in TOML: columns, conversion curve, wanted categories, bounds
+    #[arg(long)]
+    plan: PathBuf,
+    /// Models and categories that `train` has written, in the place of the plan's conversion curve
+    #[arg(long)]
+    models: Option<PathBuf>,
+}
+
+impl By {
+    pub(super) fn quoter(&self) -> anyhow::Result<Quoter> {
+        let plan: Plan = crate::settings::read_toml(&self.plan)?;
+        let in_plan = || self.plan.display().to_string();
+        let Some(path) = &self.models else { return Quoter::new(plan).with_context(in_plan) };
+        let trained: Option<Trained> = read_json(path)?;
+        let trained = trained
+            .with_context(|| format!("cannot read {}: there is no such file", path.display()))?;
+        let both = || format!("{} with {}", self.plan.display(), path.display());
+        Quoter::trained(plan, trained).with_context(both)
+    }
+}
+
 /// Quote a stream of customers, with the reasons for every price
 ///
 /// Reads a table of customers and writes one offer after the other, in memory that does not grow with
@@ -36,9 +61,8 @@ enum Format {
 /// ends with code 1.
 #[derive(Args)]
 pub(crate) struct Quote {
-    /// The plan in TOML: columns, conversion curve, wanted categories, bounds
-    #[arg(long)]
-    plan: PathBuf,
+    #[command(flatten)]
+    by: By,
     /// The customers, in CSV; standard input if not given or "-"
     customers: Option<PathBuf>,
     /// A book like the stream, in CSV, on which to find the shadow prices of the plan's joint limits
@@ -51,10 +75,8 @@ pub(crate) struct Quote {
 
 impl Quote {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let plan: Plan = crate::settings::read_toml(&self.plan)?;
-        let table = plan.table.clone();
-        let in_plan = || format!("{}", self.plan.display());
-        let mut quoter = Quoter::new(plan).with_context(in_plan)?;
+        let mut quoter = self.by.quoter()?;
+        let table = quoter.plan().table.clone();
         if let Some(path) = &self.book {
             hold_jointly(path, &mut quoter)?;
         }
@@ -98,7 +120,7 @@ impl Quote {
     }
 }
 
-fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
+pub(super) fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(BufReader::new(file))
 }

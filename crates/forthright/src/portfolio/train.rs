@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use portfolio_pursuit::{
-    SyntheticMarket,
+    MarketModel as _, SyntheticMarket,
     experiment::{Arm, Arms, BidsOf, Way, World},
+    quoting::{TRAINED_VERSION, Trained},
 };
 use rl_core::run;
-use serde_json::json;
 
 use super::reproduce::Config;
 use crate::{
@@ -18,8 +18,8 @@ use crate::{
 
 /// Let the firms of one trial learn, fit our models to what one of them saw, and plan for its target
 ///
-/// Writes what a plan for quoting needs: categories, what a sale of each is worth at the start, and
-/// the fitted models.
+/// Writes what `quote --models` reads: the fitted models with the features they know, and the
+/// categories with what a sale of each is worth at the start.
 #[derive(Args)]
 pub(crate) struct Train {
     /// The trial
@@ -54,18 +54,19 @@ impl Train {
         let bids = world.structural()?;
         let worth: Vec<f64> = plan.table().map(|t| t.start().to_vec()).unwrap_or_default();
         let weights = bids.conversion().weights();
-        let document = json!({
-            "version": 1,
-            "trial": self.trial,
-            "quotes": world.history.len(),
-            "loss_scale": self.loss_scale,
-            "categories": world.categories.iter().collect::<Vec<_>>(),
-            "average": world.average,
-            "target": world.target,
-            "worth": worth,
-            "bids": bids,
-        });
-        run::write_whole(&self.out, &format!("{document:#}\n"))?;
+        let trained = Trained {
+            version: TRAINED_VERSION,
+            trial: self.trial,
+            quotes: world.history.len(),
+            loss_scale: self.loss_scale,
+            schema: market.schema().clone(),
+            categories: world.categories.iter().cloned().collect(),
+            average: world.average.clone(),
+            target: world.target.clone(),
+            worth: worth.clone(),
+            bids,
+        };
+        run::write_whole(&self.out, &format!("{}\n", serde_json::to_string_pretty(&trained)?))?;
         let mut table = super::table(&["category", "average", "target", "worth £"]);
         for (i, category) in world.categories.iter().enumerate() {
             table.add_row([

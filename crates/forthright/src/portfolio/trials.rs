@@ -6,11 +6,14 @@ use anyhow::Context as _;
 use portfolio_pursuit::{
     MarketModel, SyntheticMarket,
     experiment::{
-        Arm, ArmSummary, Contrast, ExperimentConfig, Quantity, WorldOutcome, contrast, run,
-        summarize,
+        Arm, ArmSummary, Contrast, ExperimentConfig, Quantity, WorldBound, WorldOutcome, contrast,
+        run, summarize,
     },
 };
-use rl_core::run::LineWriter;
+use rl_core::{
+    run::LineWriter,
+    stats::{Estimate, mean},
+};
 
 use crate::{Unfinished, interrupt, progress::Progress};
 
@@ -115,7 +118,25 @@ pub(super) fn table(worlds: &[WorldOutcome]) -> anyhow::Result<comfy_table::Tabl
         let scale = format!("{:.0}", summary.scale);
         table.add_row([scale, summary.arm.clone(), mean(0), mean(1), mean(2), mean(3), gap]);
     }
+    for (scale, bound) in bounds(worlds)? {
+        let row = [format!("{scale:.0}"), BOUND.to_owned(), format!("{:.0}", bound.value)];
+        table.add_row(row.into_iter().chain(std::iter::repeat_n("-".to_owned(), 4)));
+    }
     Ok(table)
+}
+
+/// What [`bounds`] are called beside arms.
+pub(super) const BOUND: &str = "upper bound on any, true probabilities known";
+
+/// Upper bounds on rewards by loss scale, over worlds; none where no arm knows true probabilities.
+pub(super) fn bounds(worlds: &[WorldOutcome]) -> anyhow::Result<Vec<(f64, Estimate)>> {
+    let scales = worlds.first().map_or(&[][..], |world| &world.bounds);
+    let of = |scale: f64| -> Vec<f64> {
+        let same = |b: &&WorldBound| b.scale.to_bits() == scale.to_bits();
+        let bounds = worlds.iter().filter_map(|world| world.bounds.iter().find(same));
+        bounds.map(|b| b.bound.least()).collect()
+    };
+    scales.iter().map(|b| Ok((b.scale, mean(&of(b.scale), CONFIDENCE)?))).collect()
 }
 
 /// A contrast of rewards and the like; none if an arm was not run.

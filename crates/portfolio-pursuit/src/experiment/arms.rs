@@ -12,7 +12,7 @@ use crate::{
     portfolio::Loss,
     pursuit::{
         BackwardPursuit, Goal, MirrorPursuit, NoPursuit, PacingPursuit, PursuitPolicy, Responses,
-        StaticPursuit, TablePursuit,
+        StaticPursuit, TablePursuit, UpperBound,
     },
 };
 
@@ -54,6 +54,15 @@ pub struct ArmOutcome {
     pub epochs: Vec<EpochOutcome>,
 }
 
+/// What no arm can exceed on average, as the informed firm sees the market, at a loss scale.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorldBound {
+    /// Loss scale, £.
+    pub scale: f64,
+    /// On an epoch's reward.
+    pub bound: UpperBound,
+}
+
 /// A world and what all arms made of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorldOutcome {
@@ -67,6 +76,9 @@ pub struct WorldOutcome {
     pub target: Vec<f64>,
     /// Every arm at every scale.
     pub arms: Vec<ArmOutcome>,
+    /// At every scale, where an arm makes [`BidsOf::Informed`] bids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bounds: Vec<WorldBound>,
 }
 
 /// Whatever bids, and what they say of past customers.
@@ -108,14 +120,33 @@ impl<'a, M: MarketModel> Arms<'a, M> {
         })
     }
 
+    /// Bounds on the reward of an epoch at a loss scale, on the true probabilities as
+    /// [`BidsOf::Informed`] know them; none if no arm makes such bids.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub fn bound(&self, scale: f64) -> Result<Option<UpperBound>, Error> {
+        let Some(Side::Published(_, responses) | Side::Structural(_, responses)) = &self.informed
+        else {
+            return Ok(None);
+        };
+        let found =
+            UpperBound::find(responses, &self.goal(scale)?, &self.world.config.upper_bound)?;
+        Ok(Some(found))
+    }
+
+    fn goal(&self, scale: f64) -> Result<Goal, Error> {
+        let loss = Loss { scale, ..Loss::default() };
+        Goal::new(loss, self.world.target.clone(), self.world.config.epoch.customers)
+    }
+
     /// One arm at one scale, made ready for any number of epochs.
     ///
     /// # Errors
     /// [`Error::Setting`]; [`Error::Fit`] if the arm's bids were not among those fitted.
     pub fn plan(&self, arm: &Arm, scale: f64) -> Result<Plan<'_>, Error> {
         let world = self.world;
-        let loss = Loss { scale, ..Loss::default() };
-        let goal = Goal::new(loss, world.target.clone(), world.config.epoch.customers)?;
+        let goal = self.goal(scale)?;
         let side = match arm.bids {
             BidsOf::Published => &self.published,
             BidsOf::Structural => &self.structural,
@@ -280,9 +311,13 @@ pub fn run_world<M: MarketModel>(
             arms.push(ArmOutcome { arm: arm.name(), scale, epochs: outcome });
         }
     }
+    let mut bounds = Vec::new();
+    for &scale in &config.loss_scales {
+        bounds.extend(fitted.bound(scale)?.map(|bound| WorldBound { scale, bound }));
+    }
     let categories = world.categories.iter().map(ToString::to_string).collect();
     let (average, target) = (world.average.clone(), world.target.clone());
-    Ok(WorldOutcome { trial, categories, average, target, arms })
+    Ok(WorldOutcome { trial, categories, average, target, arms, bounds })
 }
 
 fn play<M: MarketModel>(

@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     EpochConfig, Error, SyntheticConfig,
+    baseline::PUBLISHED_STRENGTH,
     models::{PublishedBidsConfig, StructuralBidsConfig},
-    pursuit::{BackwardConfig, FluidConfig, MirrorConfig, PacingConfig, TableConfig},
+    pursuit::{
+        BackwardConfig, FluidConfig, MirrorConfig, PacingConfig, TableConfig, UpperBoundConfig,
+    },
 };
 
 /// The published protocol with the arms of one's choice.
@@ -57,6 +60,8 @@ pub struct ExperimentConfig {
     pub pacing: PacingConfig,
     /// Mirror descent.
     pub mirror: MirrorConfig,
+    /// The search for what no arm can exceed.
+    pub upper_bound: UpperBoundConfig,
     /// What is compared.
     pub arms: Vec<Arm>,
 }
@@ -86,6 +91,7 @@ impl Default for ExperimentConfig {
             fluid: FluidConfig::default(),
             pacing: PacingConfig::default(),
             mirror: MirrorConfig::default(),
+            upper_bound: UpperBoundConfig::default(),
             arms: Arm::all(),
         }
     }
@@ -142,7 +148,8 @@ impl ExperimentConfig {
         self.hinges.validate()?;
         self.fluid.validate()?;
         self.pacing.validate()?;
-        self.mirror.validate()
+        self.mirror.validate()?;
+        self.upper_bound.validate()
     }
 }
 
@@ -210,7 +217,9 @@ pub struct Arm {
     /// not.
     #[serde(default)]
     pub explores: bool,
-    /// By how much costs are loaded when bidding, as a share.
+    /// By how much the own cost is loaded when bidding, as a share: every way plans and bids as if a
+    /// sale cost `1 + loading` times the estimate. Against the winner's curse, since the firm that errs
+    /// low about the cost wins; profit is booked on the plain estimate all the same.
     #[serde(default)]
     pub loading: f64,
 }
@@ -221,7 +230,20 @@ impl Arm {
         Self { bids, way, explores: false, loading: 0.0 }
     }
 
-    /// Short and unique: `structural.table`, `published.multiplier_0.02.explores`.
+    /// What it is to be compared with: the published industry factors on the same bids, exploring and
+    /// loading as it does, and the same without loading; never itself.
+    pub fn baselines(&self) -> Vec<Self> {
+        let way = Way::Multiplier { beta: PUBLISHED_STRENGTH };
+        let plain = Self { way, loading: 0.0, ..*self };
+        let alike = Self { way, ..*self };
+        let mut baselines = vec![alike, plain];
+        baselines.dedup();
+        baselines.retain(|baseline| baseline != self);
+        baselines
+    }
+
+    /// Short and unique: `structural.table`, `published.multiplier_0.02.explores`,
+    /// `structural.table.loading_0.02`.
     pub fn name(&self) -> String {
         let bids = match self.bids {
             BidsOf::Published => "published",
@@ -344,6 +366,29 @@ mod tests {
         {
             assert_eq!(Arm::named(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn arms_are_compared_with_the_industry_loaded_alike_and_not() {
+        let names = |name: &str| -> Vec<String> {
+            Arm::named(name).unwrap().baselines().iter().map(Arm::name).collect()
+        };
+        let plain = "structural.multiplier_0.02";
+        let loaded = "structural.multiplier_0.02.loading_0.03";
+        assert_eq!(names("structural.table"), [plain]);
+        assert_eq!(names("structural.table.loading_0.03"), [loaded, plain]);
+        assert_eq!(names(loaded), [plain]);
+        assert!(names(plain).is_empty());
+        assert_eq!(names("published.linear.explores"), ["published.multiplier_0.02.explores"]);
+    }
+
+    #[test]
+    fn arms_load_nothing_unless_they_say_so() {
+        let arm: Arm = serde_json::from_str(r#"{"bids": "informed", "way": "table"}"#).unwrap();
+        assert_eq!(arm, Arm::new(BidsOf::Informed, Way::Table));
+        let text = r#"{"bids": "published", "way": "linear", "loading": 0.02}"#;
+        let arm: Arm = serde_json::from_str(text).unwrap();
+        assert_eq!(arm.name(), "published.linear.loading_0.02");
     }
 
     #[test]

@@ -10,9 +10,9 @@ mod config;
 mod summary;
 mod world;
 
-pub use arms::{ArmOutcome, Arms, EpochOutcome, Plan, WorldOutcome, run_world};
+pub use arms::{ArmOutcome, Arms, EpochOutcome, Plan, WorldBound, WorldOutcome, run_world};
 pub use config::{Arm, BidsOf, ExperimentConfig, Way};
-pub use summary::{ArmSummary, Contrast, Quantity, contrast, summarize};
+pub use summary::{ArmSummary, Contrast, Quantity, contrast, short_of_bound, summarize};
 pub use world::World;
 
 use std::{

@@ -131,9 +131,33 @@ pub fn contrast(
     })
 }
 
+/// By how much of the upper bound an arm's reward falls short of it, on average over worlds, with
+/// Student's interval; the bound holds for expectations, so a world may exceed it by chance.
+///
+/// # Errors
+/// [`Error::Stats`] if there are fewer than two worlds that have both.
+pub fn short_of_bound(
+    worlds: &[WorldOutcome],
+    arm: &str,
+    scale: f64,
+    confidence: f64,
+) -> Result<Estimate, Error> {
+    let short = worlds.iter().filter_map(|world| {
+        let same = |found: &f64| found.to_bits() == scale.to_bits();
+        let bound = world.bounds.iter().find(|b| same(&b.scale))?.bound.least();
+        let reward = by_world(std::slice::from_ref(world), arm, scale, Quantity::Reward);
+        Some(1.0 - reward.first()? / bound)
+    });
+    Ok(stats::mean(&short.collect::<Vec<_>>(), confidence)?)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{super::ArmOutcome, *};
+    use super::{
+        super::{ArmOutcome, WorldBound},
+        *,
+    };
+    use crate::pursuit::UpperBound;
 
     fn world(trial: u64, rewards: [[f64; 2]; 2]) -> WorldOutcome {
         let arms = ["a", "b"].into_iter().zip(rewards).map(|(arm, rewards)| ArmOutcome {
@@ -151,7 +175,9 @@ mod tests {
                 .collect(),
         });
         let (categories, average, target) = (Vec::new(), Vec::new(), Vec::new());
-        WorldOutcome { trial, categories, average, target, arms: arms.collect() }
+        let bound = UpperBound { dual: 500.0, separable: 400.0 };
+        let bounds = vec![WorldBound { scale: 2000.0, bound }];
+        WorldOutcome { trial, categories, average, target, arms: arms.collect(), bounds }
     }
 
     #[test]
@@ -171,6 +197,10 @@ mod tests {
         assert!((gap.difference.std_error - 8.969_082_3).abs() < 1e-6);
         assert_eq!((gap.above, gap.difference.n), (2, 3));
         assert!((gap.median - 12.0).abs() < 1e-12);
+        // Rewards 105, 305 and 55 of a bound of 400.
+        let short = short_of_bound(&worlds, "a", 2000.0, 0.95).unwrap();
+        assert!((short.value - (1.0 - 155.0 / 400.0)).abs() < 1e-12 && short.n == 3);
+        assert!(short_of_bound(&worlds, "c", 2000.0, 0.95).is_err());
         assert!(contrast(&worlds[..1], "a", "b", 2000.0, Quantity::Reward, 0.95).is_err());
     }
 }

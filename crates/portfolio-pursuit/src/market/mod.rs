@@ -9,7 +9,7 @@ use rl_core::seed::Seed;
 
 pub use choice::Choice;
 pub use law::{Children, Law, Person};
-pub use synthetic::{SyntheticConfig, SyntheticMarket, Visitor};
+pub use synthetic::{LOCATIONS, OCCUPATIONS, SyntheticConfig, SyntheticMarket, Visitor};
 
 use crate::Schema;
 

@@ -66,6 +66,12 @@ impl SyntheticConfig {
     }
 }
 
+/// Names, ours, of a person's occupations, from the least paid.
+pub const OCCUPATIONS: [&str; 5] = ["manual", "service", "clerical", "technical", "professional"];
+
+/// Names, ours, of the places where people live, from the least dangerous.
+pub const LOCATIONS: [&str; 4] = ["rural", "town", "suburb", "city"];
+
 /// One visitor of the synthetic market.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Visitor {
@@ -108,8 +114,9 @@ impl SyntheticMarket {
             column("married", Kind::Indicator),
             column("has_child", Kind::Indicator),
         ];
-        columns.extend((0..5).map(|i| column(&format!("occupation_{i}"), Kind::Indicator)));
-        columns.extend((0..4).map(|i| column(&format!("location_{i}"), Kind::Indicator)));
+        let level = |of: &str, name: &str| column(&format!("{of}={name}"), Kind::Indicator);
+        columns.extend(OCCUPATIONS.map(|name| level("occupation", name)));
+        columns.extend(LOCATIONS.map(|name| level("location", name)));
         let law = Law::new(config.children);
         let odds = Choice::log_odds(config.firms, config.share_of_equal_offers);
         let noise = UnitGamma::new(config.cost_shape);

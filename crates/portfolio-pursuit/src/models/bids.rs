@@ -54,9 +54,15 @@ pub struct Mixture<'a> {
 }
 
 impl Mixture<'_> {
+    /// The logit at the market that is expected.
+    #[inline]
+    fn at(&self, offer: f64) -> f64 {
+        self.level + self.slope * (self.market - offer)
+    }
+
     /// p(a).
     pub fn probability(&self, offer: f64) -> f64 {
-        let at = self.level + self.slope * (self.market - offer);
+        let at = self.at(offer);
         self.shifts.iter().map(|shift| sigmoid(at + self.slope * shift)).sum::<f64>()
             / self.shifts.len() as f64
     }
@@ -66,14 +72,91 @@ impl Mixture<'_> {
     /// A grid says between which points it lies, whatever the shape of p; within them Newton's method
     /// finds where the mark-up is one over the hazard, `(a − k) h(a) = 1` with `h = −p'/p`.
     pub fn best_offer(&self, k: f64) -> f64 {
-        self.best_of(k, &GRID.map(|a| self.probability(a)))
+        let curve = Curve::of(self);
+        curve.best_of(k, &GRID.map(|a| curve.probability(a)))
     }
 
     /// [`Mixture::best_offer`] for each of some k.
     pub fn best_offers(&self, ks: &[f64], out: &mut Vec<f64>) {
-        let probabilities = GRID.map(|a| self.probability(a));
+        let curve = Curve::of(self);
+        let probabilities = GRID.map(|a| curve.probability(a));
         out.clear();
-        out.extend(ks.iter().map(|k| self.best_of(*k, &probabilities)));
+        out.extend(ks.iter().map(|k| curve.best_of(*k, &probabilities)));
+    }
+}
+
+/// A mixture about to be asked for many offers.
+///
+/// `exp(−slope shift_j)` does not change with the offer, so with it at hand an offer takes one
+/// exponential rather than one for each case.
+struct Curve<'a> {
+    mixture: &'a Mixture<'a>,
+    /// `exp(−slope shift_j)`; empty where products of exponentials might overflow.
+    odds: Vec<f64>,
+}
+
+/// Largest exponent of either factor, so that a product of two is finite and not 0.
+const LARGEST: f64 = 300.0;
+
+impl<'a> Curve<'a> {
+    fn of(mixture: &'a Mixture<'a>) -> Self {
+        let Mixture { slope, shifts, .. } = *mixture;
+        let small = |x: f64| x.abs() <= LARGEST;
+        let held = OFFERS.iter().all(|a| small(mixture.at(*a)))
+            && shifts.iter().all(|shift| small(slope * shift));
+        let odds = if held {
+            shifts.iter().map(|shift| (-slope * shift).exp()).collect()
+        } else {
+            Vec::new()
+        };
+        Self { mixture, odds }
+    }
+
+    /// Sums over cases of p, p (1 − p) and p (1 − p)(1 − 2p).
+    #[inline]
+    fn sums(&self, offer: f64) -> [f64; 3] {
+        let at = self.mixture.at(offer);
+        let add = |sums: [f64; 3], one: f64| {
+            let spread = one * (1.0 - one);
+            [sums[0] + one, sums[1] + spread, sums[2] + spread * (1.0 - 2.0 * one)]
+        };
+        if self.odds.is_empty() {
+            let Mixture { slope, shifts, .. } = *self.mixture;
+            return shifts.iter().fold([0.0; 3], |sums, shift| {
+                add(sums, sigmoid(at + slope * shift).max(f64::MIN_POSITIVE))
+            });
+        }
+        // Lanes of their own, so that divisions go side by side.
+        let away = (-at).exp();
+        let (lanes, rest) = self.odds.as_chunks::<LANES>();
+        let mut sums = [[0.0; 3]; LANES];
+        for odds in lanes {
+            for lane in 0..LANES {
+                sums[lane] = add(sums[lane], 1.0 / (1.0 + away * odds[lane]));
+            }
+        }
+        let mut all = rest.iter().fold([0.0; 3], |all, o| add(all, 1.0 / (1.0 + away * o)));
+        for lane in sums {
+            all.iter_mut().zip(lane).for_each(|(a, b)| *a += b);
+        }
+        all
+    }
+
+    #[inline]
+    fn probability(&self, offer: f64) -> f64 {
+        if self.odds.is_empty() {
+            return self.mixture.probability(offer);
+        }
+        let away = (-self.mixture.at(offer)).exp();
+        let (lanes, rest) = self.odds.as_chunks::<LANES>();
+        let mut sums = [0.0; LANES];
+        for odds in lanes {
+            for lane in 0..LANES {
+                sums[lane] += 1.0 / (1.0 + away * odds[lane]);
+            }
+        }
+        let rest: f64 = rest.iter().map(|o| 1.0 / (1.0 + away * o)).sum();
+        (sums.iter().sum::<f64>() + rest) / self.odds.len() as f64
     }
 
     fn best_of(&self, k: f64, probabilities: &[f64; GRID.len()]) -> f64 {
@@ -109,19 +192,15 @@ impl Mixture<'_> {
 
     /// `h = −p'/p` at an offer, and h'.
     fn hazard(&self, offer: f64) -> (f64, f64) {
-        let at = self.level + self.slope * (self.market - offer);
-        let (mut p, mut first, mut second) = (0.0, 0.0, 0.0);
-        for shift in self.shifts {
-            let one = sigmoid(at + self.slope * shift).max(f64::MIN_POSITIVE);
-            let spread = one * (1.0 - one);
-            p += one;
-            first += spread;
-            second += spread * (1.0 - 2.0 * one);
-        }
-        let hazard = self.slope * first / p;
-        (hazard, hazard * hazard - self.slope * self.slope * second / p)
+        let [p, first, second] = self.sums(offer);
+        let slope = self.mixture.slope;
+        let hazard = slope * first / p;
+        (hazard, hazard * hazard - slope * slope * second / p)
     }
 }
+
+/// Cases that are summed side by side.
+const LANES: usize = 4;
 
 /// Prices among which the best is looked for first: close where customers are won, wide beyond.
 const GRID: [f64; 24] = [
@@ -177,7 +256,8 @@ mod tests {
 
     #[test]
     fn hazards_agree_with_differences() {
-        let curve = Mixture { level: -0.3, slope: 40.0, market: 1.05, shifts: &SHIFTS };
+        let mixture = Mixture { level: -0.3, slope: 40.0, market: 1.05, shifts: &SHIFTS };
+        let curve = Curve::of(&mixture);
         let (hazard, rise) = curve.hazard(1.06);
         let log = |a: f64| curve.probability(a).ln();
         let step = 1e-5;
@@ -185,5 +265,38 @@ mod tests {
         assert!((hazard - expected).abs() < 1e-5);
         let expected = (curve.hazard(1.06 + step).0 - curve.hazard(1.06 - step).0) / (2.0 * step);
         assert!((rise - expected).abs() < 1e-3);
+    }
+
+    /// Exponentials at hand, or one for each case: the same but for rounding, and where they would
+    /// overflow they are not used.
+    #[test]
+    fn both_ways_to_sum_agree() {
+        let shifts: Vec<f64> = (0..11).map(|i| 0.004 * f64::from(i) - 0.02).collect();
+        for (slope, quick) in
+            [(3.0, true), (60.0, true), (250.0, true), (400.0, false), (2e8, false)]
+        {
+            let mixture = Mixture { level: 0.4, slope, market: 1.04, shifts: &shifts };
+            let curve = Curve::of(&mixture);
+            assert_eq!(!curve.odds.is_empty(), quick, "{slope}");
+            let plain = Curve { mixture: &mixture, odds: Vec::new() };
+            for offer in [1.0, 1.03, 1.05, 1.1, 1.4, 2.0] {
+                let near = |a: f64, b: f64| (a - b).abs() <= 1e-12 * a.abs().max(1e-290);
+                assert!(
+                    near(curve.probability(offer), plain.probability(offer)),
+                    "{slope} {offer}"
+                );
+                let (found, expected) = (curve.sums(offer), plain.sums(offer));
+                let [p, first, second] = [0, 1, 2].map(|i| (found[i], expected[i]));
+                assert!(near(p.0, p.1) && near(first.0, first.1), "{slope} {offer}");
+                // A difference of what cancels.
+                assert!((second.0 - second.1).abs() < 1e-12 * first.1.max(1e-290));
+                assert!(near(found[0] / 11.0, mixture.probability(offer)) || !quick);
+            }
+            let probabilities = GRID.map(|a| plain.probability(a));
+            for k in [0.8, 0.99, 1.0, 1.02, 1.3] {
+                let (found, expected) = (mixture.best_offer(k), plain.best_of(k, &probabilities));
+                assert!((found - expected).abs() < 1e-9, "{slope} {k}: {found} {expected}");
+            }
+        }
     }
 }

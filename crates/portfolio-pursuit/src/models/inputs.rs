@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::scaling::Scaling;
+use crate::Error;
 
 /// A customer's features with the logarithm of the cost, and of the cost over the value of what is
 /// insured; standardized.
@@ -30,6 +31,14 @@ impl Inputs {
         inputs
     }
 
+    /// Checks what was read from a file against customers of so many columns.
+    pub(crate) fn validate(&self, columns: usize) -> Result<(), Error> {
+        let held = self.value_column.is_none_or(|column| column < columns);
+        let expected = format!("below {columns}");
+        Error::check("value_column", &expected, format!("{:?}", self.value_column), held)?;
+        self.scaling.validate(columns + 1 + usize::from(self.value_column.is_some()))
+    }
+
     /// Number of inputs.
     pub(crate) fn width(&self) -> usize {
         self.scaling.columns()
@@ -43,22 +52,30 @@ impl Inputs {
         }
     }
 
-    /// Puts one customer's inputs into `out`.
-    pub(crate) fn write(&self, row: &[f64], cost: f64, out: &mut [f64]) {
-        let mut raw = Vec::with_capacity(self.width());
-        self.raw(row, cost, &mut raw);
-        self.scaling.apply(&raw, out);
+    /// One customer's inputs.
+    pub(crate) fn of_one(&self, row: &[f64], cost: f64) -> Vec<f64> {
+        let mut inputs = Vec::with_capacity(self.width());
+        self.raw(row, cost, &mut inputs);
+        self.scaling.apply_in_place(&mut inputs);
+        inputs
     }
 
     /// The inputs of many customers, `[customers, width]`.
     pub(crate) fn table(&self, features: &[f64], cost: &[f64]) -> Vec<f64> {
         let columns = features.len() / cost.len().max(1);
-        let mut out = vec![0.0; cost.len() * self.width()];
-        for ((row, cost), out) in
-            features.chunks_exact(columns).zip(cost).zip(out.chunks_exact_mut(self.width()))
-        {
-            self.write(row, *cost, out);
+        let mut out = Vec::with_capacity(cost.len() * self.width());
+        for (row, cost) in features.chunks_exact(columns).zip(cost) {
+            self.raw(row, *cost, &mut out);
         }
+        out.chunks_exact_mut(self.width()).for_each(|row| self.scaling.apply_in_place(row));
         out
     }
+}
+
+/// Refuses a list, read from a file, of another length or with what is no number.
+pub(crate) fn finite_list(name: &'static str, list: &[f64], expected: usize) -> Result<(), Error> {
+    if list.len() != expected {
+        return Err(Error::Length { name, expected, found: list.len() });
+    }
+    Error::check(name, "finite numbers", "others", list.iter().all(|x| x.is_finite()))
 }

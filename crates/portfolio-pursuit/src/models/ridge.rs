@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     History,
-    inputs::Inputs,
+    inputs::{Inputs, finite_list},
     linear_algebra::{Cholesky, dot},
 };
 use crate::Error;
@@ -68,11 +68,18 @@ impl RidgeMarket {
         Ok(model)
     }
 
+    /// Checks what was read from a file against customers of so many columns.
+    pub(crate) fn validate(&self, columns: usize) -> Result<(), Error> {
+        self.inputs.validate(columns)?;
+        let lists = self.weights.iter().map(|list| &list[..]);
+        lists.into_iter().try_for_each(|list| {
+            finite_list("weights of the market model", list, self.inputs.width() + 1)
+        })
+    }
+
     /// What it expects for one customer.
     pub fn predict(&self, row: &[f64], cost: f64) -> [f64; 3] {
-        let mut x = vec![0.0; self.inputs.width()];
-        self.inputs.write(row, cost, &mut x);
-        self.scaled(&x)
+        self.scaled(&self.inputs.of_one(row, cost))
     }
 
     /// Likewise for inputs.

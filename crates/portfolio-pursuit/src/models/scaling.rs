@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
+
 /// Means and deviations of columns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Scaling {
@@ -28,6 +30,20 @@ impl Scaling {
         Self { mean, deviation }
     }
 
+    /// Checks what was read from a file: so many columns, finite means, deviations above 0.
+    pub(crate) fn validate(&self, columns: usize) -> Result<(), Error> {
+        for list in [&self.mean, &self.deviation] {
+            let (expected, found) = (columns, list.len());
+            if found != expected {
+                return Err(Error::Length { name: "inputs", expected, found });
+            }
+        }
+        let finite = self.mean.iter().all(|m| m.is_finite());
+        Error::check("means of inputs", "finite numbers", "others", finite)?;
+        let held = self.deviation.iter().all(|d| *d > 0.0 && d.is_finite());
+        Error::check("deviations of inputs", "finite numbers above 0", "others", held)
+    }
+
     /// Number of columns.
     pub(crate) fn columns(&self) -> usize {
         self.mean.len()
@@ -42,6 +58,13 @@ impl Scaling {
     pub(crate) fn apply(&self, row: &[f64], out: &mut [f64]) {
         for (((o, x), m), s) in out.iter_mut().zip(row).zip(&self.mean).zip(&self.deviation) {
             *o = (x - m) / s;
+        }
+    }
+
+    /// Scales one row.
+    pub(crate) fn apply_in_place(&self, row: &mut [f64]) {
+        for ((x, m), s) in row.iter_mut().zip(&self.mean).zip(&self.deviation) {
+            *x = (*x - m) / s;
         }
     }
 

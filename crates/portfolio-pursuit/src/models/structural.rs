@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     History,
-    inputs::Inputs,
+    inputs::{Inputs, finite_list},
     linear_algebra::{Cholesky, dot},
 };
 use crate::Error;
@@ -118,6 +118,12 @@ impl StructuralConversion {
         Ok(model)
     }
 
+    /// Checks what was read from a file against customers of so many columns.
+    pub(crate) fn validate(&self, columns: usize) -> Result<(), Error> {
+        self.inputs.validate(columns)?;
+        finite_list("parameters", &self.parameters, 2 * self.width() + 3)
+    }
+
     fn width(&self) -> usize {
         self.inputs.width() + 1
     }
@@ -132,12 +138,11 @@ impl StructuralConversion {
 
     /// What it knows of one customer.
     pub fn sensitivity(&self, row: &[f64], cost: f64) -> Sensitivity {
-        let mut x = vec![0.0; self.inputs.width()];
-        self.inputs.write(row, cost, &mut x);
-        self.scaled(&x)
+        self.scaled(&self.inputs.of_one(row, cost))
     }
 
-    fn scaled(&self, x: &[f64]) -> Sensitivity {
+    /// Likewise for inputs.
+    pub(crate) fn scaled(&self, x: &[f64]) -> Sensitivity {
         let width = self.width();
         let (f, rest) = self.parameters.split_at(width);
         let linear = |w: &[f64]| dot(&w[..width - 1], x) + w[width - 1];

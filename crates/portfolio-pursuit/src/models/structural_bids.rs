@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     History,
     bids::{Bids, Mixture},
+    inputs::finite_list,
     linear_algebra::dot,
     ridge::RidgeMarket,
     structural::{Sensitivity, StructuralConfig, StructuralConversion},
@@ -92,6 +93,21 @@ impl StructuralBids {
         Ok(Self { market, conversion, weights, shifts })
     }
 
+    /// Checks what was read from a file against customers of so many columns.
+    ///
+    /// # Errors
+    /// [`Error::Length`] for lists of other lengths, [`Error::Setting`] for numbers that are not
+    /// finite.
+    pub fn validate(&self, columns: usize) -> Result<(), Error> {
+        self.market.validate(columns)?;
+        self.conversion.validate(columns)?;
+        let same = self.market.inputs == self.conversion.inputs;
+        Error::check("inputs", "the same for both models", "others", same)?;
+        finite_list("weights", &self.weights, 3)?;
+        Error::check("shifts", "at least 1", self.shifts.len(), !self.shifts.is_empty())?;
+        finite_list("shifts", &self.shifts, self.shifts.len())
+    }
+
     /// The market model.
     pub fn market(&self) -> &RidgeMarket {
         &self.market
@@ -112,12 +128,10 @@ impl Bids for StructuralBids {
     type Prospect = StructuralProspect;
 
     fn prospect(&self, row: &[f64], cost: f64) -> StructuralProspect {
-        let Sensitivity { level, slope } = self.conversion.sensitivity(row, cost);
-        StructuralProspect {
-            level,
-            slope,
-            market: dot(&self.weights, &self.market.predict(row, cost)),
-        }
+        // Both models were fitted to the same quotes, so their inputs are the same.
+        let x = self.market.inputs.of_one(row, cost);
+        let Sensitivity { level, slope } = self.conversion.scaled(&x);
+        StructuralProspect { level, slope, market: dot(&self.weights, &self.market.scaled(&x)) }
     }
 
     fn offer(&self, prospect: &StructuralProspect, k: f64) -> f64 {

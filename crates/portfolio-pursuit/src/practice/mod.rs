@@ -4,10 +4,12 @@
 mod bounds;
 mod dual;
 mod joint;
+mod logged;
 mod off_policy;
 
 pub use bounds::{Bound, PriceLimits, PriceRange};
 pub use joint::{Joint, JointLimits, Ladder, Rung, ShadowPrices, hold_jointly};
+pub use logged::{Alternative, stand_in};
 pub use off_policy::{
     OffPolicy, doubly_robust, importance_sampling, kernel_weights, self_normalized,
 };

@@ -8,6 +8,8 @@
 //! - [`PacingPursuit`]: a controller that keeps counts on the way to where the static plan ends
 //! - [`MirrorPursuit`]: dual mirror descent
 //! - [`NoPursuit`]: profit alone
+//!
+//! [`UpperBound`] says what none of them can exceed.
 
 mod backward;
 mod fluid;
@@ -19,6 +21,7 @@ mod pacing;
 mod policy;
 mod responses;
 mod table;
+mod upper_bound;
 
 pub use backward::{BackwardConfig, BackwardPursuit, Step};
 pub use fluid::{FluidConfig, StaticPursuit};
@@ -29,6 +32,7 @@ pub use pacing::{PacingConfig, PacingPursuit};
 pub use policy::{NoPursuit, PursuitPolicy};
 pub use responses::{Response, Responses};
 pub use table::{TableConfig, TablePursuit};
+pub use upper_bound::{UpperBound, UpperBoundConfig};
 
 use crate::portfolio::Members;
 

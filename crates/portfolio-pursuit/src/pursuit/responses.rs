@@ -1,7 +1,10 @@
 //! How customers answer to whatever k they are quoted at, worked out once.
 
 use super::grid::Grid;
-use crate::{models::Bids, portfolio::Members};
+use crate::{
+    models::{Bids, OFFERS},
+    portfolio::Members,
+};
 
 /// Customers like those to come, with the probability of a sale and the offer at every k.
 ///
@@ -116,6 +119,30 @@ impl Responses {
         cost * probability * (offer - k)
     }
 
+    /// What [`Responses::gain`] without loading cannot exceed: between two k the chord of
+    /// `max_a p(a) (a − k)`, which is convex in k, and beyond them the steepest line there can be. The
+    /// place among the k is looked for from `near`, which is moved there.
+    ///
+    /// Holds for bids that are the best there are, with a probability that falls with the offer.
+    #[inline]
+    pub(super) fn gain_above(&self, customer: usize, worth: f64, near: &mut usize) -> f64 {
+        let cost = self.cost[customer];
+        let x = -worth / cost;
+        let points = self.grid.points();
+        let row = &self.table[customer * points.len()..][..points.len()];
+        let at = |j: usize| row[j][0] * (row[j][1] - 1.0 - points[j]);
+        let over = points[0] - x;
+        if over > 0.0 {
+            // At the lowest offer no other is taken more often.
+            let [probability, offer] = row[0];
+            let slope = if offer <= OFFERS[0] { probability } else { 1.0 };
+            return cost * (at(0) + slope * over);
+        }
+        let (index, share) = self.grid.place_near(x, *near);
+        *near = index;
+        cost * (at(index) + share * (at(index + 1) - at(index)))
+    }
+
     /// Every so many of the customers, so that about `count` are left.
     #[must_use]
     pub fn thinned(&self, count: usize) -> Self {
@@ -134,7 +161,7 @@ impl Responses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::{Mixture, OFFERS};
+    use crate::models::Mixture;
 
     struct Curve;
 

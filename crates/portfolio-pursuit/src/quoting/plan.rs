@@ -49,8 +49,9 @@ impl Default for Exploration {
 pub struct Plan {
     /// The table they come in.
     pub table: TableSpec,
-    /// How likely they take an offer.
-    pub conversion: LogisticCurve,
+    /// How likely they take an offer; none where [`Trained`](super::Trained) models say it.
+    #[serde(default)]
+    pub conversion: Option<LogisticCurve>,
     /// Added to every cost before pricing, as a share of it, against the winner's curse: costs are
     /// estimates, and the cheapest quote wins.
     #[serde(default)]

@@ -2,13 +2,13 @@
 
 use rl_core::seed::Seed;
 
-use super::{Exploration, Plan, QuoteRecord};
+use super::{Exploration, Plan, QuoteRecord, Trained, trained::TrainedCurve};
 use crate::{
     Error, Schema, Stream,
     customers::{ConversionCurve, Customer},
     next_value::k_value,
     portfolio::{Categories, Members},
-    practice::{Joint, Ladder, PriceRange, Rung, hold_jointly},
+    practice::{Alternative, Joint, Ladder, PriceRange, Rung, hold_jointly},
 };
 
 /// Prices of a policy, while shadow prices are sought on a whole book.
@@ -26,15 +26,44 @@ pub struct Quoter {
 }
 
 impl Quoter {
-    /// A quoter of a plan.
+    /// A quoter of a plan that has a curve.
     ///
     /// # Errors
-    /// What [`Plan::validate`], the table's schema, the categories and the curve refuse.
+    /// What [`Plan::validate`], the table's schema, the categories and the curve refuse;
+    /// [`Error::Setting`] if there is no curve.
     pub fn new(plan: Plan) -> Result<Self, Error> {
-        plan.validate()?;
         let schema = plan.table.schema()?;
+        let expected = "a curve in the plan, or trained models";
+        let missing = || Error::setting("conversion", expected, "neither");
+        let curve = Box::new(plan.conversion.as_ref().ok_or_else(missing)?.bind(&schema)?);
+        Self::with(plan, schema, curve)
+    }
+
+    /// A quoter of a plan without a curve, by what was learned; its categories come before the plan's.
+    ///
+    /// # Errors
+    /// [`Error::Features`] if the plan's table has other features than the models know,
+    /// [`Error::Setting`] if the plan has a curve too, and what [`Trained::validate`] and
+    /// [`Quoter::new`] refuse.
+    pub fn trained(mut plan: Plan, trained: Trained) -> Result<Self, Error> {
+        let expected = "a curve in the plan, or trained models";
+        Error::check("conversion", expected, "both", plan.conversion.is_none())?;
+        trained.validate()?;
+        let schema = plan.table.schema()?;
+        trained.schema.accepts(&schema)?;
+        plan.categories.splice(0..0, trained.wanted());
+        // The plan's own check of it comes with the others.
+        let curve = Box::new(TrainedCurve { bids: trained.bids, loading: plan.loading });
+        Self::with(plan, schema, curve)
+    }
+
+    fn with(
+        plan: Plan,
+        schema: Schema,
+        curve: Box<dyn ConversionCurve + Send>,
+    ) -> Result<Self, Error> {
+        plan.validate()?;
         let categories = plan.categories(&schema)?;
-        let curve = Box::new(plan.conversion.bind(&schema)?);
         let seed = plan.exploration.as_ref().map_or(0, |e| e.seed);
         let stream = Seed::new(seed).derive("exploration", 0);
         let names = categories.iter().map(ToString::to_string).collect();
@@ -97,7 +126,10 @@ impl Quoter {
             price = self.best(customer, [range.low, range.high]);
             bound = range.clip(unbounded).1;
         }
-        let (asked, propensity, explored) = self.explore(customer.row, price, &range);
+        let (asked, explored) = self.explore(customer.row, price, &range);
+        self.alternatives(price, &range, &mut record.alternatives);
+        let same = |a: &&Alternative| a.price.total_cmp(&asked).is_eq();
+        let propensity = record.alternatives.iter().find(same).map_or(1.0, |a| a.probability);
 
         record.row = customer.row;
         record.id.clone_from(&customer.id);
@@ -111,6 +143,8 @@ impl Quoter {
         record.bound = bound;
         record.propensity = propensity;
         record.explored = explored;
+        record.previous = customer.previous;
+        record.new_business = customer.new_business;
         record.features.clone_from(&customer.features);
         self.give_reasons(customer, self.categories.members(&customer.features), record);
         Ok(())
@@ -159,19 +193,45 @@ impl Quoter {
         self.curve.climb(&customer.features, self.ladder.cost, &mut self.ladder.rungs);
     }
 
-    /// The price that is asked, the probability of asking it, and the factor.
-    fn explore(&self, row: u64, price: f64, range: &PriceRange) -> (f64, f64, f64) {
+    /// The price that is asked, and the factor.
+    fn explore(&self, row: u64, price: f64, range: &PriceRange) -> (f64, f64) {
         let Some(Exploration { factors, chance, .. }) = &self.plan.exploration else {
-            return (price, 1.0, 1.0);
+            return (price, 1.0);
         };
         let place = Stream::at(self.stream, row).unit() / chance;
         let factor = factors.get(place as usize).copied().unwrap_or(1.0);
-        // Several factors may lead to one price at an end of the range.
-        let asked = |factor: f64| range.clip(price * factor).0;
-        let same = |other: f64| asked(other).total_cmp(&asked(factor)).is_eq();
-        let plain = if same(1.0) { 1.0 - chance * factors.len() as f64 } else { 0.0 };
-        let explored = factors.iter().filter(|f| same(**f)).count() as f64 * chance;
-        (asked(factor), plain + explored, factor)
+        (range.clip(price * factor).0, factor)
+    }
+
+    /// Every price that may be asked; several factors may lead to one at an end of the range.
+    fn alternatives(&self, price: f64, range: &PriceRange, out: &mut Vec<Alternative>) {
+        out.clear();
+        let Some(Exploration { factors, chance, .. }) = &self.plan.exploration else {
+            out.push(Alternative { price, probability: 1.0 });
+            return;
+        };
+        let plain = 1.0 - chance * factors.len() as f64;
+        let all = factors.iter().map(|factor| (*factor, *chance)).chain([(1.0, plain)]);
+        out.extend(all.filter(|(_, probability)| *probability > 0.0).map(
+            |(factor, probability)| Alternative {
+                price: range.clip(price * factor).0,
+                probability,
+            },
+        ));
+        out.sort_unstable_by(|a, b| a.price.total_cmp(&b.price));
+        out.dedup_by(|next, before| {
+            let same = next.price.total_cmp(&before.price).is_eq();
+            if same {
+                before.probability += next.probability;
+            }
+            same
+        });
+    }
+
+    /// Probability that a customer takes a price, £, as the plan's curve or models see it.
+    pub(super) fn acceptance(&self, features: &[f64], cost: f64, price: f64) -> f64 {
+        let loaded = cost * (1.0 + self.plan.loading);
+        self.curve.acceptance(features, loaded, price / loaded)
     }
 
     fn give_reasons(&self, customer: &Customer, members: Members, record: &mut QuoteRecord) {
@@ -237,12 +297,12 @@ mod tests {
                 new_business: None,
                 ignore: vec![],
             },
-            conversion: LogisticCurve {
+            conversion: Some(LogisticCurve {
                 intercept: 2.0,
                 slope: 40.0,
                 weights: [].into(),
                 slope_weights: [].into(),
-            },
+            }),
             loading: 0.0,
             categories: vec![
                 WantedCategory { column: "age".into(), low: 17.0, high: 25.0, worth: -8.0 },
@@ -331,6 +391,9 @@ mod tests {
             let entry = seen.entry(record.price.to_bits()).or_insert((0_u32, record.propensity));
             entry.0 += 1;
             assert!((entry.1 - record.propensity).abs() < 1e-12);
+            let all: f64 = record.alternatives.iter().map(|a| a.probability).sum();
+            assert!((all - 1.0).abs() < 1e-12 && record.alternatives.len() <= 7);
+            assert!(record.alternatives.is_sorted_by(|a, b| a.price < b.price));
         }
         // Every price that occurs has its share, and they are all there are.
         assert!(seen.len() >= 4 && seen.len() <= 7);

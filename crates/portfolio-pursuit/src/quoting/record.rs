@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::practice::Bound;
+use crate::practice::{Alternative, Bound};
 
 /// A quote and its reasons.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -31,6 +31,16 @@ pub struct QuoteRecord {
     pub propensity: f64,
     /// The factor that exploration multiplied the price by; 1 for none.
     pub explored: f64,
+    /// Every price that might have been asked, rising, with its probability: what off-policy
+    /// evaluation goes by. This one is among them.
+    #[serde(default)]
+    pub alternatives: Vec<Alternative>,
+    /// The customer's last price, in £, if it had one.
+    #[serde(default)]
+    pub previous: Option<f64>,
+    /// What a new customer would be asked, in £, where that bounds the price.
+    #[serde(default)]
+    pub new_business: Option<f64>,
     /// Values of the features.
     pub features: Vec<f64>,
     /// One sentence for each thing that moved the price.

@@ -1,10 +1,10 @@
 //! From trials to claims.
 
-use portfolio_pursuit::experiment::{Quantity, WorldOutcome};
+use portfolio_pursuit::experiment::{Quantity, WorldOutcome, short_of_bound};
 use rl_core::run::Statement;
 
 use super::Run;
-use crate::portfolio::trials::gap;
+use crate::portfolio::trials::{CONFIDENCE, gap};
 
 const PAPER: &str = "arXiv 2408.00713";
 
@@ -18,12 +18,21 @@ struct Question {
     source: &'static str,
     arms: [&'static str; 2],
     quantity: Quantity,
+    /// Of the lower end of the interval.
+    target: &'static str,
 }
+
+/// A gain that is to be there.
+const GAIN: &str = "> 0";
+/// Something that is not to be spent.
+const NOT_SPENT: &str = ">= 0";
 
 const OURS: &str = "structural.table";
 const BASELINE: &str = "structural.multiplier_0.02";
+const LOADED: &str = "structural.table.loading_0.02";
+const LOADED_BASELINE: &str = "structural.multiplier_0.02.loading_0.02";
 
-/// Asked at every loss scale; the lower end of the interval should be above 0.
+/// Asked at every loss scale.
 const QUESTIONS: &[Question] = &[
     Question {
         id: "fair",
@@ -31,6 +40,7 @@ const QUESTIONS: &[Question] = &[
         source: "ours",
         arms: [OURS, BASELINE],
         quantity: Quantity::Reward,
+        target: GAIN,
     },
     Question {
         id: "fair_exploring",
@@ -38,6 +48,7 @@ const QUESTIONS: &[Question] = &[
         source: "ours",
         arms: ["structural.table.explores", "structural.multiplier_0.02.explores"],
         quantity: Quantity::Reward,
+        target: GAIN,
     },
     Question {
         id: "fair_true",
@@ -45,6 +56,71 @@ const QUESTIONS: &[Question] = &[
         source: "ours",
         arms: [OURS, BASELINE],
         quantity: Quantity::TrueReward,
+        target: GAIN,
+    },
+    Question {
+        id: "spent",
+        says: "the same, neither exploring, of profit on true costs alone",
+        source: "ours",
+        arms: [OURS, BASELINE],
+        quantity: Quantity::TrueProfit,
+        target: NOT_SPENT,
+    },
+    Question {
+        id: "loaded",
+        says: "reward of our tables less that of the industry's factors, the same bids on costs loaded by 2 %",
+        source: "ours",
+        arms: [LOADED, LOADED_BASELINE],
+        quantity: Quantity::Reward,
+        target: GAIN,
+    },
+    Question {
+        id: "loaded_true",
+        says: "the same of profit on true costs less loss",
+        source: "ours",
+        arms: [LOADED, LOADED_BASELINE],
+        quantity: Quantity::TrueReward,
+        target: GAIN,
+    },
+    Question {
+        id: "loaded_spent",
+        says: "the same of profit on true costs alone",
+        source: "ours",
+        arms: [LOADED, LOADED_BASELINE],
+        quantity: Quantity::TrueProfit,
+        target: NOT_SPENT,
+    },
+    Question {
+        id: "loaded_over_unloaded",
+        says: "reward of our tables on costs loaded by 2 % less that of the industry's factors on plain ones",
+        source: "ours",
+        arms: [LOADED, BASELINE],
+        quantity: Quantity::Reward,
+        target: GAIN,
+    },
+    Question {
+        id: "loaded_over_unloaded_true",
+        says: "the same of profit on true costs less loss",
+        source: "ours",
+        arms: [LOADED, BASELINE],
+        quantity: Quantity::TrueReward,
+        target: GAIN,
+    },
+    Question {
+        id: "loaded_over_unloaded_spent",
+        says: "the same of profit on true costs alone",
+        source: "ours",
+        arms: [LOADED, BASELINE],
+        quantity: Quantity::TrueProfit,
+        target: NOT_SPENT,
+    },
+    Question {
+        id: "loading",
+        says: "what loading by 2 % gives our tables, of profit on true costs less loss",
+        source: "ours",
+        arms: [LOADED, OURS],
+        quantity: Quantity::TrueReward,
+        target: GAIN,
     },
     Question {
         id: "over_published_pursuit",
@@ -52,6 +128,7 @@ const QUESTIONS: &[Question] = &[
         source: "ours",
         arms: [OURS, "published.linear"],
         quantity: Quantity::Reward,
+        target: GAIN,
     },
     Question {
         id: "over_published_baseline",
@@ -59,6 +136,7 @@ const QUESTIONS: &[Question] = &[
         source: "ours",
         arms: [OURS, "published.multiplier_0.02"],
         quantity: Quantity::Reward,
+        target: GAIN,
     },
     Question {
         id: "bids",
@@ -66,6 +144,7 @@ const QUESTIONS: &[Question] = &[
         source: "ours",
         arms: [BASELINE, "published.multiplier_0.02"],
         quantity: Quantity::Reward,
+        target: GAIN,
     },
     Question {
         id: "over_static",
@@ -73,6 +152,7 @@ const QUESTIONS: &[Question] = &[
         source: "ours",
         arms: [OURS, "structural.static"],
         quantity: Quantity::Reward,
+        target: GAIN,
     },
     Question {
         id: "over_resolve",
@@ -80,6 +160,7 @@ const QUESTIONS: &[Question] = &[
         source: "ours",
         arms: [OURS, "structural.resolve_50"],
         quantity: Quantity::Reward,
+        target: GAIN,
     },
     Question {
         id: "over_pacing",
@@ -87,6 +168,7 @@ const QUESTIONS: &[Question] = &[
         source: "ours",
         arms: [OURS, "structural.pacing"],
         quantity: Quantity::Reward,
+        target: GAIN,
     },
     Question {
         id: "over_mirror",
@@ -94,6 +176,7 @@ const QUESTIONS: &[Question] = &[
         source: "ours",
         arms: [OURS, "structural.mirror_from_plan"],
         quantity: Quantity::Reward,
+        target: GAIN,
     },
     Question {
         id: "published",
@@ -101,6 +184,7 @@ const QUESTIONS: &[Question] = &[
         source: PAPER,
         arms: ["published.linear", "published.multiplier_0.02.explores"],
         quantity: Quantity::Reward,
+        target: GAIN,
     },
     Question {
         id: "published_fair",
@@ -108,6 +192,7 @@ const QUESTIONS: &[Question] = &[
         source: PAPER,
         arms: ["published.linear", "published.multiplier_0.02"],
         quantity: Quantity::Reward,
+        target: GAIN,
     },
     Question {
         id: "handicap",
@@ -115,6 +200,7 @@ const QUESTIONS: &[Question] = &[
         source: "ours",
         arms: ["published.multiplier_0.02", "published.multiplier_0.02.explores"],
         quantity: Quantity::Reward,
+        target: GAIN,
     },
 ];
 
@@ -135,8 +221,8 @@ impl Run {
                     "lower end of the interval of: {}; £ an epoch at a loss scale of £{scale:.0}; mean {:.0}, median {:.0}",
                     question.says, e.value, found.median
                 );
-                let statement =
-                    Statement { id: &id, says: &says, source: question.source, target: "> 0" };
+                let Question { source, target, .. } = *question;
+                let statement = Statement { id: &id, says: &says, source, target };
                 self.claims.measured(statement, e.interval[0], Some(e.interval), e.n)?;
             }
             let goal = GOALS.iter().find(|(at, _)| at.to_bits() == scale.to_bits());
@@ -149,6 +235,19 @@ impl Run {
                 );
                 let statement = Statement { id: &id, says: &says, source: "ours", target };
                 self.claims.measured(statement, e.value, Some(e.interval), e.n)?;
+            }
+            for (arm, whose) in
+                [("informed.table", "a firm that knows true probabilities"), (OURS, "ours")]
+            {
+                let Ok(short) = short_of_bound(worlds, arm, scale, CONFIDENCE) else { continue };
+                let id =
+                    format!("portfolio.bound_{}_{scale:.0}", arm.split('.').next().unwrap_or(arm));
+                let says = format!(
+                    "share of the upper bound on any policy with true probabilities by which the reward of {whose} falls short of it, by tables, at a loss scale of £{scale:.0}"
+                );
+                let statement =
+                    Statement { id: &id, says: &says, source: "ours", target: "<= 0.05" };
+                self.claims.measured(statement, short.value, Some(short.interval), short.n)?;
             }
             let informed = [OURS, BASELINE]
                 .map(|arm| gap(worlds, ["informed.table", arm], scale, Quantity::Reward));

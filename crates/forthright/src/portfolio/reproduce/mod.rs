@@ -7,9 +7,7 @@ mod pictures;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use portfolio_pursuit::experiment::{
-    ExperimentConfig, Quantity, WorldOutcome, contrast, summarize,
-};
+use portfolio_pursuit::experiment::{Arm, ExperimentConfig, Quantity, WorldOutcome, summarize};
 use rl_core::run::{LineWriter, read_json, read_lines};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -114,8 +112,8 @@ impl Reproduce {
 }
 
 impl Run {
-    /// Every arm at every scale, every arm less the industry's factors with the same bids, and what
-    /// each trial was about.
+    /// Every arm at every scale, every arm less the industry's factors with the same bids, loaded as it
+    /// is and not loaded, and what each trial was about.
     fn record(&mut self, worlds: &[WorldOutcome]) -> anyhow::Result<()> {
         for summary in summarize(worlds, trials::CONFIDENCE)? {
             let [reward, profit, true_profit, loss, _] = &summary.means[..] else { continue };
@@ -124,16 +122,14 @@ impl Run {
                 "se": reward.std_error, "profit": profit.value, "true profit": true_profit.value,
                 "loss": loss.value, "worlds": reward.n,
             }))?;
-            let Some((bids, _)) = summary.arm.split_once('.') else { continue };
-            let against = format!("{bids}.multiplier_0.02");
-            for quantity in [Quantity::Reward, Quantity::TrueReward] {
-                let arms = [summary.arm.as_str(), &against];
-                let Ok(gap) =
-                    contrast(worlds, arms[0], arms[1], summary.scale, quantity, trials::CONFIDENCE)
-                else {
-                    continue;
-                };
-                if arms[0] != arms[1] {
+            let Some(arm) = Arm::named(&summary.arm) else { continue };
+            for against in arm.baselines() {
+                let (name, scale) = (against.name(), summary.scale);
+                for quantity in [Quantity::Reward, Quantity::TrueProfit, Quantity::TrueReward] {
+                    let Some(gap) = trials::gap(worlds, [&summary.arm, &name], scale, quantity)
+                    else {
+                        continue;
+                    };
                     self.metrics.push(&json!({
                         "loss scale": gap.scale, "arm": gap.arm, "less": gap.against,
                         "of": quantity, "difference": gap.difference.value,
@@ -143,10 +139,16 @@ impl Run {
                 }
             }
         }
+        for (scale, bound) in trials::bounds(worlds)? {
+            self.metrics.push(&json!({
+                "loss scale": scale, "arm": trials::BOUND, "reward": bound.value,
+                "se": bound.std_error, "worlds": bound.n,
+            }))?;
+        }
         for world in worlds {
             self.samples.push(&json!({
                 "trial": world.trial, "categories": world.categories, "average": world.average,
-                "target": world.target,
+                "target": world.target, "bounds": world.bounds,
             }))?;
         }
         Ok(())

@@ -3,7 +3,10 @@
 use std::{fs::File, io::BufWriter, path::Path};
 
 use anyhow::Context as _;
-use portfolio_pursuit::{MarketModel as _, Stream, SyntheticMarket};
+use portfolio_pursuit::{
+    MarketModel as _, Stream, SyntheticMarket,
+    market::{LOCATIONS, OCCUPATIONS},
+};
 use rl_core::seed::Seed;
 
 const HEADER: [&str; 11] = [
@@ -19,8 +22,6 @@ const HEADER: [&str; 11] = [
     "expected_cost",
     "last_price",
 ];
-const OCCUPATIONS: [&str; 5] = ["manual", "service", "clerical", "technical", "professional"];
-const LOCATIONS: [&str; 4] = ["rural", "town", "suburb", "city"];
 
 /// Writes `rows` customers. A feature is left out with probability `missing`; two customers of three
 /// renew and have a last price.
