@@ -83,6 +83,20 @@ impl Findings {
             units,
             missing,
         )?;
+        let all = of("context").and_then(|m| m.ladder.combinations.as_ref());
+        self.number(
+            [
+                "agents.shapley_axis",
+                "over all orders in which the axes may be switched on, a gap that comes with the context \
+                 is put down to the inputs alone",
+                OURS,
+                ">= 1",
+            ],
+            all.and_then(|c| c.shapley[0].value),
+            None,
+            all.map_or(0, |c| c.units),
+            "not all combinations of the axes were run",
+        )?;
         let off = |m: &ModelAnalysis| {
             let sum: f64 = m.ladder.rungs.iter().filter_map(|r| r.gap.value).sum();
             m.ladder.attribution.as_ref().map(|a| (sum - a.total).abs())

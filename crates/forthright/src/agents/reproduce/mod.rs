@@ -24,6 +24,7 @@ use super::{
     model::{AgentChoice, ModelChoice},
     run::{JOURNAL, until_asked},
     runtime,
+    watch::Watch,
 };
 use crate::{
     Unfinished,
@@ -201,8 +202,11 @@ impl Reproduce {
         note(format_args!("{name}: running"));
         let plan = run.plan()?;
         let stopper = Stopper::default();
-        let purse = run.max_cost.map(|most| Arc::new(Purse::new(most, stopper.clone(), None)));
-        let observer = purse.clone().map(|purse| purse as Arc<dyn Observer>);
+        let watch = Arc::new(Watch::new());
+        let mut observer = Some(Arc::clone(&watch) as Arc<dyn Observer>);
+        let purse =
+            run.max_cost.map(|most| Arc::new(Purse::new(most, stopper.clone(), observer.take())));
+        let observer = purse.clone().map(|purse| purse as Arc<dyn Observer>).or(observer);
         let running = async {
             if journal.exists() {
                 plan.resume(&journal, Again::Unfinished, observer, stopper.clone()).await
@@ -210,7 +214,9 @@ impl Reproduce {
                 plan.run(&journal, observer, stopper.clone()).await
             }
         };
-        let done = runtime()?.block_on(until_asked(running, &stopper)).transpose()?;
+        let done = runtime()?.block_on(until_asked(running, &stopper));
+        watch.finish();
+        let done = done.transpose()?;
         let whole = done.is_some_and(|done| done.finished == done.samples);
         let spent = purse.and_then(|purse| purse.emptied());
         if let Some(spent) = spent {
