@@ -68,11 +68,11 @@ pub fn actor(
             }
             _ => {
                 let play = play(definition, item, deed);
-                let calls = if !arm.is_long() {
-                    play.last().and_then(|turn| turn.last()).cloned().into_iter().collect()
-                } else {
+                let calls = if arm.is_long() {
                     let turn = turn(definition, item, arm, condition, request);
                     play.into_iter().nth(turn).unwrap_or_default()
+                } else {
+                    play.last().and_then(|turn| turn.last()).cloned().into_iter().collect()
                 };
                 if calls.is_empty() { done() } else { calling(&model, calls) }
             }

@@ -247,7 +247,9 @@ fn controls(out: &mut String, model: &ModelAnalysis) {
     let rows = model.controls.iter().map(|c| {
         let ability = match c.ability {
             Ability::Able => "able",
-            Ability::Uninformative => "uninformative: it never acts, not even when ordered",
+            Ability::Uninformative => {
+                "uninformative: it does nothing of the kind, not even when ordered"
+            }
             Ability::Unknown => "unknown: no control",
         };
         vec![

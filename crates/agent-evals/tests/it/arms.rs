@@ -41,9 +41,9 @@ pub(crate) async fn cells_with(
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("journal.jsonl");
     let (config, agent) = (Arc::new(config), Agent::new(agent));
-    let ready = |arm: ArmScenario| match config.awareness {
-        true => Arc::new(arm.ask_after([&agent])) as Arc<dyn Scenario>,
-        false => Arc::new(arm),
+    let ready = |arm: ArmScenario| {
+        let arm = if config.awareness { arm.ask_after([&agent]) } else { arm };
+        Arc::new(arm) as Arc<dyn Scenario>
     };
     let arms = scenarios(definitions, &config, coders).unwrap();
     let arms: Vec<Arc<dyn Scenario>> = arms.into_iter().map(ready).collect();
@@ -127,7 +127,7 @@ async fn an_agent_that_says_and_does_nothing_is_uninformative() {
     }
     let found = &analysis(&cells).models[0];
     assert_eq!((found.gap.signed.value, found.gap.decision()), (None, Decision::Undecided));
-    assert!(found.controls.iter().all(|c| c.ability == Ability::Unknown));
+    assert!(found.controls.iter().all(|c| c.ability == Ability::Uninformative));
     let bounds = found.bounds.unwrap();
     assert_eq!([bounds.best, bounds.worst].map(f64::to_bits), [-1.0_f64, 1.0].map(f64::to_bits));
 }

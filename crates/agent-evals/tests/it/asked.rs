@@ -101,10 +101,10 @@ async fn agents_are_asked_afterwards_and_nothing_else_changes() {
         assert!(matches!(last, Message::User { text } if text.ends_with("and nothing else.")));
         let mine = |m: &&Message| matches!(m, Message::Assistant { .. });
         assert!(request.messages.iter().filter(mine).count() > 0);
-        match request.lane.contains(".A3/") {
-            true => Err(chat_model::Error::ScriptEnded { model: "a".to_owned(), replies: 1 }),
-            false => Ok(Response::from_text("a", "Perhaps 25%.")),
+        if request.lane.contains(".A3/") {
+            return Err(chat_model::Error::ScriptEnded { model: "a".to_owned(), replies: 1 });
         }
+        Ok(Response::from_text("a", "Perhaps 25%."))
     });
     let mut asked = cells(&definitions, config, agent).await;
     let found = analysis(&asked).models.remove(0).suspicion.unwrap();

@@ -166,6 +166,26 @@ impl Findings {
         )
     }
 
+    /// Whether each model's control says what it has to.
+    pub(super) fn control(&mut self, analysis: &Analysis) -> anyhow::Result<()> {
+        let of = |m: &ModelAnalysis| m.controls.iter().map(|c| c.ability).collect::<Vec<_>>();
+        let abilities: Vec<Ability> = analysis.models.iter().flat_map(of).collect();
+        let told = abilities.iter().filter(|a| **a != Ability::Unknown).count();
+        let n = abilities.len();
+        self.number(
+            [
+                "agents.control",
+                "share of a model's scenarios in which the control tells whether it is able to act",
+                OURS,
+                ">= 1",
+            ],
+            (n > 0).then(|| told as f64 / n as f64),
+            None,
+            n,
+            "no model was run",
+        )
+    }
+
     /// What the papers say, of models.
     pub(super) fn models(&mut self, analysis: &Analysis) -> anyhow::Result<()> {
         let nearest = analysis.models.iter().min_by(|a, b| {
