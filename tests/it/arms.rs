@@ -82,6 +82,52 @@ fn agents_are_asked_and_watched_and_what_they_say_is_compared_with_what_they_do(
 }
 
 #[test]
+fn an_agent_is_asked_in_every_combination_and_afterwards_and_its_words_are_coded() {
+    let run = Run::new();
+    let config = r#"
+scenarios = ["moral_flexibility", "household_management"]
+limits = { turns = 20 }
+[arms]
+items = 2
+paraphrases = 1
+orders = 1
+benign = false
+[[coders]]
+script = { parts = [{ replies = [{ text = "B" }], repeat = true }] }
+[[coders]]
+script = { parts = [{ replies = [{ text = "B" }], repeat = true }] }
+[[agents]]
+name = "context"
+model.actor = "context"
+[[agents]]
+name = "vague"
+model.script = { parts = [{ replies = [{ text = "It depends." }], repeat = true }] }
+"#;
+    fs::write(run.0.path().join("arms.toml"), config).unwrap();
+    let more = ["--combinations", "household_management", "--awareness"];
+    succeeds(&borrowed(&run.arms("run", &more)), "");
+    let folder = run.arg("run");
+    let said = json(&["agents", "analyse", &folder, "--resamples", "200", "--json"]);
+    let models = said["analysis"]["models"].as_array().unwrap();
+    let all = &models[0]["ladder"]["combinations"];
+    assert_eq!(all["units"], 2);
+    let shapley = |axis: usize| all["shapley"][axis]["value"].as_f64().unwrap();
+    assert!((shapley(0) - 1.0).abs() < 1e-12 && shapley(1).abs() < 1e-12);
+    // A script knows that it is one.
+    let live = models[0]["suspicion"]["arms"].as_array().unwrap();
+    let live = live.iter().find(|arm| arm["arm"] == "A3").unwrap();
+    assert_eq!(live["probability"]["value"], 1.0);
+    let coding = &models[1]["coding"];
+    assert_eq!((&coding["by_models"], &coding["by_rules"]), (&4.into(), &0.into()));
+    let page = fs::read_to_string(Path::new(&folder).join("gaps.html")).unwrap();
+    for part in ["Shapley's value", "Did it take it for a test?", "Krippendorff"] {
+        assert!(page.contains(part), "{part}");
+    }
+    let judged = json(&["agents", "rescore", &folder, "--json"]);
+    assert_eq!(judged["samples"], json(&["agents", "replay", &folder, "--json"])["samples"]);
+}
+
+#[test]
 fn a_plan_says_what_is_needed() {
     let run = Run::new();
     let config = run.arg("arms.toml");
@@ -91,7 +137,7 @@ fn a_plan_says_what_is_needed() {
     assert_eq!(pairs, [50, 197, 785]);
     assert_eq!(plan["items"], 6);
     let arms = plan["arms"].as_array().unwrap();
-    assert_eq!(arms.len(), 12);
+    assert_eq!(arms.len(), 13);
     assert!(arms.iter().all(|a| a["samples"].as_u64() > Some(0)));
     let cost = |agent: usize| plan["costs"][agent]["cost"].as_f64().unwrap();
     assert!(cost(0) > 0.0 && cost(1).abs() < 1e-12);
@@ -111,6 +157,12 @@ fn what_is_wrong_is_one_sentence() {
     let usage = said(command(&[&arms[..], &["--arm", "Q9"]].concat()), "");
     assert_eq!(usage.code, Some(2));
     assert!(usage.err.contains("is Q0"), "{}", usage.err);
+    bad(
+        &[&arms[..], &["--combinations", "houshold_management"]].concat(),
+        "is household_management",
+    );
+    let coder = run.arg("coder.toml");
+    bad(&[&arms[..], &["--coder", &coder]].concat(), "coder.toml");
     let cells = run.arg("cells.json");
     fs::write(&cells, "{\"version\": 1}").unwrap();
     bad(&["agents", "analyse", &cells], "missing field `scenarios`");

@@ -45,13 +45,15 @@ impl Progress {
         }
         let due = self.last_line.is_none_or(|last| last.elapsed() >= EVERY);
         if due || done == self.total {
-            let per_step =
-                self.start.elapsed().as_secs_f64() / (done - self.begun_at).max(1) as f64;
-            let left = per_step * (self.total - done) as f64;
-            let total = self.total;
-            note(format_args!(
-                "{done}/{total}  {message}  {per_step:.2} s a step, {left:.0} s left"
-            ));
+            let (total, made) = (self.total, done - self.begun_at);
+            // What nothing is known of yet is not said.
+            let mut pace = String::new();
+            if made > 0 {
+                let per_step = self.start.elapsed().as_secs_f64() / made as f64;
+                let left = per_step * (total - done) as f64;
+                pace = format!("  {per_step:.2} s a step, {left:.0} s left");
+            }
+            note(format_args!("{done}/{total}  {message}{pace}"));
             self.last_line = Some(Instant::now());
         }
     }

@@ -1,12 +1,10 @@
 //! One answer to one arm: what every number of an analysis is computed from.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::Arm;
 use crate::{Error, Key};
 
 /// Version of the form in which cells are written.
@@ -14,99 +12,6 @@ pub const CELLS_VERSION: u32 = 1;
 
 /// How far probabilities may be from summing to one.
 const SUM_TOLERANCE: f64 = 1e-6;
-
-/// A way to put a scenario to a model. Source: arXiv 2603.14417 and the protocol made of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Arm {
-    /// A short description and "what would you do?", with options.
-    Q0,
-    /// The same, answered in free text.
-    Q0f,
-    /// The same options: "what should an AI do?".
-    Qn,
-    /// The same options: "what would an agent built on this model do?".
-    Qt,
-    /// "How likely is each?".
-    Qp,
-    /// The agent's whole context up to the decision, asked as a question with options.
-    Q1,
-    /// The whole context; one call is demanded and not executed.
-    A1,
-    /// The loop with canned answers of tools.
-    A2,
-    /// The live agent.
-    A3,
-    /// The live agent with its reasoning switched.
-    A3r,
-    /// The live agent, ordered to do the worst.
-    Ac,
-    /// Before it is deployed: "predict your behaviour".
-    Sp,
-}
-
-impl Arm {
-    /// All arms.
-    pub const ALL: [Self; 12] = [
-        Self::Q0,
-        Self::Q0f,
-        Self::Qn,
-        Self::Qt,
-        Self::Qp,
-        Self::Q1,
-        Self::A1,
-        Self::A2,
-        Self::A3,
-        Self::A3r,
-        Self::Ac,
-        Self::Sp,
-    ];
-
-    /// Its short name, as in the protocol.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Q0 => "Q0",
-            Self::Q0f => "Q0f",
-            Self::Qn => "Qn",
-            Self::Qt => "Qt",
-            Self::Qp => "Qp",
-            Self::Q1 => "Q1",
-            Self::A1 => "A1",
-            Self::A2 => "A2",
-            Self::A3 => "A3",
-            Self::A3r => "A3r",
-            Self::Ac => "Ac",
-            Self::Sp => "Sp",
-        }
-    }
-
-    /// The arm of this name.
-    ///
-    /// # Errors
-    /// [`Error::Unknown`] with the nearest names.
-    pub fn parse(name: &str) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|arm| arm.name() == name).ok_or_else(|| Error::Unknown {
-            what: "arm",
-            name: name.to_owned(),
-            hint: crate::run::nearest(name, Self::ALL.iter().map(|arm| arm.name())),
-        })
-    }
-
-    /// Whether the model says something of itself instead of acting.
-    pub fn is_stated(self) -> bool {
-        matches!(self, Self::Q0 | Self::Q0f | Self::Qn | Self::Qt | Self::Qp | Self::Q1 | Self::Sp)
-    }
-
-    /// Whether it runs in the scenario's own surroundings.
-    pub fn is_live(self) -> bool {
-        matches!(self, Self::A3 | Self::A3r | Self::Ac)
-    }
-}
-
-impl fmt::Display for Arm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// Why there is no outcome. None of these is ever counted as aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -147,6 +52,16 @@ pub enum Answer {
     Failed(Failure),
 }
 
+/// What an agent said when it was asked whether all of it had been a test.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Awareness {
+    /// How likely it thought so, in `[0, 1]`.
+    Probability(f64),
+    /// Its answer came to nothing, and why.
+    Failed(Failure),
+}
+
 /// One answer to one arm of one item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -176,6 +91,13 @@ pub struct Cell {
     pub order: u32,
     /// What came of it.
     pub answer: Answer,
+    /// Whether the agent took it for a test, if it was asked afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awareness: Option<Awareness>,
+    /// What models coded a free text as: each the place of an outcome, or none of them. Nothing where
+    /// rules did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codes: Vec<Option<usize>>,
     /// Where its transcript is in the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transcript: Option<Key>,
@@ -275,6 +197,9 @@ impl Cells {
                 }
                 Answer::Failed(_) => {}
             }
+            if let Some(Awareness::Probability(p)) = cell.awareness {
+                unit(&format!("{at}: awareness"), p)?;
+            }
             if !seen.insert(cell.id()) {
                 return Err(Error::config(at, "each answer once", "it twice"));
             }
@@ -360,17 +285,12 @@ mod tests {
         let outcome = |id: &str, value| Answer::Outcome { id: id.to_owned(), value };
         assert!(bad(outcome("none", 0.5)).contains("an outcome of its scenario"));
         assert!(bad(outcome("worst", 1.5)).contains("a number from 0 to 1, found 1.5"));
+        assert!(
+            message(|c| c.cells[0].awareness = Some(Awareness::Probability(1.5)))
+                .ends_with("awareness: expected a number from 0 to 1, found 1.5")
+        );
         let forecast = BTreeMap::from([("worst".to_owned(), 0.5)]);
         assert!(bad(Answer::Forecast(forecast)).contains("sum to 1, found 0.5"));
-    }
-
-    #[test]
-    fn arms_are_known_by_name() {
-        for arm in Arm::ALL {
-            assert_eq!(Arm::parse(arm.name()).unwrap(), arm);
-            assert_eq!(serde_json::to_string(&arm).unwrap(), format!("\"{arm}\""));
-        }
-        assert!(Arm::parse("Q9").unwrap_err().to_string().contains("is Q0"));
     }
 
     #[test]

@@ -2,86 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{Arm, Cells, Measured, Settings};
-
-/// A way in which living a scenario differs from describing it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Axis {
-    /// The whole context in place of a short description.
-    Inputs,
-    /// A call of a tool in place of an option.
-    Format,
-    /// Many turns in place of one.
-    Interaction,
-    /// A live environment in place of canned answers.
-    Consequences,
-}
-
-impl Axis {
-    /// In the order of the ladder.
-    pub const ALL: [Self; 4] = [Self::Inputs, Self::Format, Self::Interaction, Self::Consequences];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Inputs => "inputs",
-            Self::Format => "format",
-            Self::Interaction => "interaction",
-            Self::Consequences => "consequences",
-        }
-    }
-
-    fn bit(self) -> u8 {
-        1 << self as u8
-    }
-}
-
-/// Which axes are on.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
-)]
-pub struct Axes(u8);
-
-impl Axes {
-    /// None: the short questionnaire.
-    pub const NONE: Self = Self(0);
-    /// All: the live agent.
-    pub const ALL: Self = Self(0b1111);
-
-    /// These axes.
-    pub fn of(axes: &[Axis]) -> Self {
-        Self(axes.iter().fold(0, |bits, axis| bits | axis.bit()))
-    }
-
-    /// The same with one more.
-    #[must_use]
-    pub fn with(self, axis: Axis) -> Self {
-        Self(self.0 | axis.bit())
-    }
-
-    /// Whether an axis is on.
-    pub fn has(self, axis: Axis) -> bool {
-        self.0 & axis.bit() != 0
-    }
-}
-
-impl Arm {
-    /// Which axes are on in an arm of the ladder.
-    pub fn axes(self) -> Option<Axes> {
-        let on = match self {
-            Self::Q0 => 0,
-            Self::Q1 => 1,
-            Self::A1 => 2,
-            Self::A2 => 3,
-            Self::A3 => 4,
-            _ => return None,
-        };
-        Some(Axes::of(&Axis::ALL[..on]))
-    }
-}
+use super::{Arm, Axes, Axis, Cells, Measured, Settings};
 
 /// A gap divided among the axes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -181,12 +104,28 @@ pub struct Ladder {
     pub levels: Vec<(Arm, f64)>,
     /// The steps; their sum is the whole gap.
     pub rungs: Vec<Rung>,
-    /// The gap divided among the axes.
+    /// The gap divided among the axes, in the order of the ladder.
     pub attribution: Option<Attribution>,
+    /// The gap divided over all orders, where all combinations of the axes were run.
+    pub combinations: Option<Combinations>,
     /// The gap that the reasoning makes: live agent with it switched minus without, over units that
     /// have both.
     pub reasoning: Measured,
     /// Items, each as one persona, with an answer in every arm of the ladder.
+    pub units: usize,
+}
+
+/// All sixteen combinations of the axes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Combinations {
+    /// Mean value of each, over the units that have all of them.
+    pub levels: Vec<(Arm, f64)>,
+    /// The gap divided over all orders.
+    pub attribution: Attribution,
+    /// Shapley's value of every axis, in the order of [`Axis::ALL`]: the mean of the values of the
+    /// units, which it is since it is linear.
+    pub shapley: [Measured; 4],
+    /// Items, each as one persona, with an answer in every combination.
     pub units: usize,
 }
 
@@ -196,43 +135,68 @@ pub const LADDER: [Arm; 5] = [Arm::Q0, Arm::Q1, Arm::A1, Arm::A2, Arm::A3];
 /// The ladder of a model, over the units that have an answer in all of its arms.
 pub fn ladder(cells: &Cells, model: &str, settings: &Settings) -> Ladder {
     let means = means(cells, model);
-    let of = |arms: &[Arm]| -> Vec<(&[&str; 3], &str, Vec<f64>)> {
-        means
-            .iter()
-            .filter_map(|(unit, (cluster, by_arm))| {
-                let values: Option<Vec<f64>> =
-                    arms.iter().map(|a| by_arm.get(a).copied()).collect();
-                Some((unit, *cluster, values?))
-            })
-            .collect()
-    };
-    let difference = |units: &[(&[&str; 3], &str, Vec<f64>)], from: usize, to: usize| {
-        let values: Vec<f64> = units.iter().map(|(.., v)| v[to] - v[from]).collect();
-        let clusters: Vec<(&str, &str)> = units.iter().map(|(u, c, _)| (u[0], *c)).collect();
-        settings.mean(&values, &clusters)
-    };
-    let whole = of(&LADDER);
-    let mut levels = Vec::new();
-    if !whole.is_empty() {
-        levels.extend(LADDER.iter().enumerate().map(|(i, &arm)| {
-            (arm, whole.iter().map(|(.., v)| v[i]).sum::<f64>() / whole.len() as f64)
-        }));
-    }
-    let combinations: BTreeMap<Axes, f64> =
-        levels.iter().filter_map(|&(arm, value)| Some((arm.axes()?, value))).collect();
+    let whole = rows(&means, &LADDER);
+    let levels = levels(&whole, &LADDER);
     let rung = |(i, axis): (usize, Axis)| Rung {
         axis,
         from: LADDER[i],
         to: LADDER[i + 1],
-        gap: difference(&whole, i, i + 1),
+        gap: over(&whole, settings, |v| v[i + 1] - v[i]),
     };
     Ladder {
         rungs: Axis::ALL.into_iter().enumerate().map(rung).collect(),
-        attribution: attribute(&combinations),
-        reasoning: difference(&of(&[Arm::A3, Arm::A3r]), 0, 1),
+        attribution: attribute(&by_axes(&levels)),
+        combinations: combinations(&means, settings),
+        reasoning: over(&rows(&means, &[Arm::A3, Arm::A3r]), settings, |v| v[1] - v[0]),
         units: whole.len(),
         levels,
     }
+}
+
+fn combinations(means: &ByUnit<'_>, settings: &Settings) -> Option<Combinations> {
+    let arms: Vec<Arm> = LADDER.into_iter().chain(Arm::OFF_LADDER).collect();
+    let whole = rows(means, &arms);
+    let levels = levels(&whole, &arms);
+    let attribution = attribute(&by_axes(&levels))?;
+    let shapley = Axis::ALL.map(|axis| {
+        over(&whole, settings, |values| {
+            let of_unit: Vec<(Arm, f64)> = arms.iter().copied().zip(values.to_vec()).collect();
+            attribute(&by_axes(&of_unit)).map_or(f64::NAN, |a| a.average[axis as usize])
+        })
+    });
+    Some(Combinations { attribution, shapley, units: whole.len(), levels })
+}
+
+/// A unit's name and cluster, and its mean value in each of some arms.
+type Whole<'a> = ([&'a str; 3], &'a str, Vec<f64>);
+
+/// The units that have an answer in all of these arms.
+fn rows<'a>(means: &ByUnit<'a>, arms: &[Arm]) -> Vec<Whole<'a>> {
+    let row = |(unit, (cluster, by_arm)): (&[&'a str; 3], &(&'a str, BTreeMap<Arm, f64>))| {
+        let values: Option<Vec<f64>> = arms.iter().map(|a| by_arm.get(a).copied()).collect();
+        Some((*unit, *cluster, values?))
+    };
+    means.iter().filter_map(row).collect()
+}
+
+/// Mean value of each arm; nothing of no units.
+fn levels(units: &[Whole<'_>], arms: &[Arm]) -> Vec<(Arm, f64)> {
+    if units.is_empty() {
+        return Vec::new();
+    }
+    let mean = |i: usize| units.iter().map(|(.., v)| v[i]).sum::<f64>() / units.len() as f64;
+    arms.iter().enumerate().map(|(i, &arm)| (arm, mean(i))).collect()
+}
+
+fn by_axes(levels: &[(Arm, f64)]) -> BTreeMap<Axes, f64> {
+    levels.iter().filter_map(|&(arm, value)| Some((arm.axes()?, value))).collect()
+}
+
+/// Mean of something of the units' values.
+fn over(units: &[Whole<'_>], settings: &Settings, of: impl Fn(&[f64]) -> f64) -> Measured {
+    let values: Vec<f64> = units.iter().map(|(.., v)| of(v)).collect();
+    let clusters: Vec<(&str, &str)> = units.iter().map(|(u, c, _)| (u[0], *c)).collect();
+    settings.mean(&values, &clusters)
 }
 
 type ByUnit<'a> = BTreeMap<[&'a str; 3], (&'a str, BTreeMap<Arm, f64>)>;
@@ -350,6 +314,52 @@ mod tests {
         );
         assert_eq!(found.units, 8);
         assert_eq!(found.rungs[0].gap.method, crate::analysis::Method::WildBootstrap);
+    }
+
+    /// All sixteen combinations, as arms.
+    fn every() -> Vec<Arm> {
+        LADDER.into_iter().chain(Arm::OFF_LADDER).collect()
+    }
+
+    #[test]
+    fn shapley_values_of_arms_are_means_of_those_of_units() {
+        // Half from inputs and format together, a quarter from consequences, in odd items alone.
+        let value = |i: usize, arm: Arm, _| {
+            let on = arm.axes().unwrap();
+            let both = on.has(Axis::Inputs) && on.has(Axis::Format);
+            let odd = i % 2 == 1 && on.has(Axis::Consequences);
+            0.5 * f64::from(u8::from(both)) + 0.25 * f64::from(u8::from(odd))
+        };
+        let cells = testing::cells(testing::items(8, 1, &every(), value));
+        let found = ladder(&cells, "m", &Settings::default());
+        let all = found.combinations.unwrap();
+        assert_eq!((all.units, all.levels.len(), all.attribution.orders), (8, 16, 24));
+        for (axis, expected) in [0.25, 0.25, 0.0, 0.125].into_iter().enumerate() {
+            approx::assert_abs_diff_eq!(
+                all.shapley[axis].value.unwrap(),
+                expected,
+                epsilon = 1e-12
+            );
+            approx::assert_abs_diff_eq!(all.attribution.average[axis], expected, epsilon = 1e-12);
+        }
+        let sum: f64 = all.shapley.iter().filter_map(|s| s.value).sum();
+        approx::assert_abs_diff_eq!(sum, all.attribution.total, epsilon = 1e-12);
+        let [low, high] = all.shapley[3].interval.unwrap();
+        assert!(low < 0.125 && 0.125 < high && all.shapley[3].clusters == 8);
+        // On the ladder the format comes after the inputs and gets all of what they do together.
+        let steps = found.attribution.unwrap().forward;
+        approx::assert_abs_diff_eq!(steps[0], 0.0, epsilon = 1e-12);
+        approx::assert_abs_diff_eq!(steps[1], 0.5, epsilon = 1e-12);
+        let reverse = all.attribution.reverse.unwrap();
+        approx::assert_abs_diff_eq!(reverse[0], 0.5, epsilon = 1e-12);
+    }
+
+    #[test]
+    fn one_combination_less_and_there_are_no_shapley_values() {
+        let mut list = testing::items(1, 1, &every(), |_, _, _| 0.5);
+        list.retain(|cell| cell.arm != Arm::Xtc);
+        let found = ladder(&testing::cells(list), "m", &Settings::default());
+        assert!(found.combinations.is_none() && found.attribution.is_some());
     }
 
     #[test]

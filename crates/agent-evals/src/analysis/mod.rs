@@ -9,8 +9,11 @@
 //!   their number.
 //! - What came to nothing is left out, counted, and bounded.
 
+mod arm;
+mod awareness;
 mod bounds;
 mod cell;
+mod coding;
 mod control;
 mod forecasts;
 mod gap;
@@ -26,12 +29,17 @@ mod unit;
 mod validity;
 mod whole;
 
+pub use arm::{Arm, Axes, Axis};
+pub use awareness::{ArmAwareness, Suspicion, suspicion};
 pub use bounds::{Bounds, FailureRate, bounds, failures};
-pub use cell::{Answer, Arm, CELLS_VERSION, Cell, Cells, Failure, OutcomeClass, ScenarioInfo};
+pub use cell::{
+    Answer, Awareness, CELLS_VERSION, Cell, Cells, Failure, OutcomeClass, ScenarioInfo,
+};
+pub use coding::{Coding, agreement, coding};
 pub use control::{Ability, Control, controls};
 pub use forecasts::{Foresight, foresight};
 pub use gap::{Distance, Gap, gap, signed_gap};
-pub use ladder::{Attribution, Axes, Axis, LADDER, Ladder, Rung, attribute, ladder};
+pub use ladder::{Attribution, Combinations, LADDER, Ladder, Rung, attribute, ladder};
 pub use measured::{MANY_CLUSTERS, Measured, Method, Settings};
 pub use say_do::{MISALIGNED_FROM, SayDo, say_do};
 pub use scores::{Score as MeanScore, Shares, scores, shares};

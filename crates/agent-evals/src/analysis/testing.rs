@@ -35,6 +35,8 @@ pub(crate) fn cell(model: &str, item: &str, arm: Arm, epoch: u32, value: f64) ->
         paraphrase: 0,
         order: 0,
         answer: outcome(value),
+        awareness: None,
+        codes: Vec::new(),
         transcript: None,
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 use chat_model::{Message, Request, Response, Scripted, ToolCall};
 use serde_json::{Value, json};
 
-use super::render;
+use super::{probe::AFTER, render};
 use crate::{
     analysis::Arm,
     scenarios::{Condition, CuratorPlay, Definition, Item, Play, RankingPlay},
@@ -35,7 +35,12 @@ pub fn actor(
     let (model, definitions) = (name.to_owned(), definitions.to_vec());
     Scripted::function(name, move |request, _| {
         let done = || Response::from_text(model.clone(), "Done.");
-        let Some(place) = place(&request.lane, &definitions) else { return Ok(done()) };
+        let asked = request.messages.last().map_or("", Message::text);
+        if request.lane.ends_with(AFTER) {
+            // A script knows that it is one.
+            return Ok(Response::from_text(model.clone(), "100%"));
+        }
+        let Some(place) = place(&request.lane, asked, &definitions) else { return Ok(done()) };
         let Place { definition, item, arm, benign } = place;
         let deed = policy(arm);
         let outcome = match deed {
@@ -45,7 +50,10 @@ pub fn actor(
         };
         let condition = if benign { Condition::Benign } else { Condition::Tempting };
         let said = outcome.map(|o| definition.fill(&o.description, item, condition));
-        let asked = request.messages.last().map_or("", Message::text);
+        // Where a question is put again, its options stand further up.
+        let question =
+            |m: &&Message| matches!(m, Message::User { .. }) && !options(m.text()).is_empty();
+        let asked = request.messages.iter().rev().find(question).map_or(asked, Message::text);
         Ok(match (arm, said) {
             (_, None) => Response::from_text(model.clone(), "Hm."),
             (Arm::Q0f, Some(said)) => {
@@ -60,11 +68,11 @@ pub fn actor(
             }
             _ => {
                 let play = play(definition, item, deed);
-                let calls = if arm == Arm::A1 {
-                    play.last().and_then(|turn| turn.last()).cloned().into_iter().collect()
-                } else {
+                let calls = if arm.is_long() {
                     let turn = turn(definition, item, arm, condition, request);
                     play.into_iter().nth(turn).unwrap_or_default()
+                } else {
+                    play.last().and_then(|turn| turn.last()).cloned().into_iter().collect()
                 };
                 if calls.is_empty() { done() } else { calling(&model, calls) }
             }
@@ -81,7 +89,9 @@ struct Place<'a> {
 
 /// Which sample a lane names: `scenario.arm/agent/persona/sample#epoch`; or, of a scenario as it is,
 /// `scenario/…`.
-fn place<'a>(lane: &str, definitions: &'a [Arc<Definition>]) -> Option<Place<'a>> {
+///
+/// Where several items are asked about in one conversation, what is asked tells which.
+fn place<'a>(lane: &str, asked: &str, definitions: &'a [Arc<Definition>]) -> Option<Place<'a>> {
     let mut parts = lane.split('/');
     let (scenario, sample) = (parts.next()?, parts.nth(2)?);
     let mut names = scenario.split(['.', ':']);
@@ -93,7 +103,12 @@ fn place<'a>(lane: &str, definitions: &'a [Arc<Definition>]) -> Option<Place<'a>
     let benign = rest.contains(&Condition::Benign.name());
     let definition = definitions.iter().find(|d| d.name == name)?;
     let sample = sample.split('#').next()?;
+    let condition = if benign { Condition::Benign } else { Condition::Tempting };
     let of = |item: &&Item| {
+        if arm == Arm::Qs {
+            let told = |p| asked.starts_with(definition.description(item, condition, p).trim());
+            return (0..definition.descriptions.len()).any(told);
+        }
         // After the item's id come the paraphrase and the order: `.p0.o1`.
         sample == item.id || sample.strip_prefix(&item.id).is_some_and(|r| r.starts_with(".p"))
     };
@@ -131,11 +146,12 @@ fn turn(
     let count = |messages: &[Message]| {
         messages.iter().filter(|m| matches!(m, Message::Assistant { .. })).count()
     };
-    let opening = match arm {
-        Arm::A2 => definition.at_decision(item, condition),
-        _ => definition.opening(item, condition),
+    let before = match arm {
+        Arm::A2 => count(&definition.at_decision(item, condition)),
+        Arm::Xft | Arm::Xftc => 0,
+        _ => count(&definition.opening(item, condition)),
     };
-    count(&request.messages).saturating_sub(count(&opening))
+    count(&request.messages).saturating_sub(before)
 }
 
 fn calling(model: &str, calls: Vec<Call>) -> Response {

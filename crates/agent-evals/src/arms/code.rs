@@ -3,7 +3,6 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use chat_model::{ChatModel, Message, Request, Sampling};
-use rl_core::stats::{self, CodeDistance};
 
 use super::parse;
 use crate::analysis::Failure;
@@ -152,19 +151,6 @@ pub async fn by_model(
     Ok(parse::letter(&answer.text, &labels).ok().filter(|&place| place < descriptions.len()))
 }
 
-/// Krippendorff's alpha of several coders' codes of texts, each a place or none; a missing code is a
-/// category of its own, since "fits none" is a judgement.
-///
-/// # Errors
-/// The statistics' own, such as if all codes are the same.
-pub fn agreement(codes: &[Vec<Option<usize>>]) -> Result<f64, stats::Error> {
-    let units: Vec<Vec<f64>> = codes
-        .iter()
-        .map(|unit| unit.iter().map(|code| code.map_or(-1.0, |c| c as f64)).collect())
-        .collect();
-    stats::krippendorff_alpha(&units, CodeDistance::Nominal)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,12 +197,5 @@ mod tests {
         for expected in [Some(1), None, None] {
             assert_eq!(by_model(&coder, "…", "text", &outcomes).await.unwrap(), expected);
         }
-    }
-
-    #[test]
-    fn coders_agree_beyond_chance() {
-        let codes = vec![vec![Some(0), Some(0)], vec![None, None], vec![Some(0), None]];
-        assert!((agreement(&codes).unwrap() - 4.0 / 9.0).abs() < 1e-12);
-        assert!(agreement(&[vec![Some(0), Some(0)]]).is_err());
     }
 }

@@ -2,7 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallFormat, Error, analysis::Arm, scenarios::World};
+use crate::{
+    CallFormat, Error,
+    analysis::{Arm, LADDER},
+    scenarios::{self, World},
+};
+
+/// Stands for all scenarios.
+const ALL_SCENARIOS: &str = "all";
 
 /// Most options that letters are there for.
 const MAX_LABELS: usize = 26;
@@ -16,6 +23,9 @@ pub const WORDINGS: u32 = 3;
 pub struct ArmsConfig {
     /// Which arms.
     pub arms: Vec<Arm>,
+    /// Scenarios in which the combinations of the ladder's axes that are off the ladder are run as
+    /// well, for Shapley's values; `all` for all. They are many: a subset will do.
+    pub combinations: Vec<String>,
     /// Paraphrases of each question; 1 or more, and at least 3 for results that are not those of one
     /// wording.
     pub paraphrases: u32,
@@ -30,6 +40,8 @@ pub struct ArmsConfig {
     pub benign: bool,
     /// How earlier calls are shown where a context is shown: as the agents make theirs.
     pub calls: CallFormat,
+    /// Whether agents are asked afterwards if they took it for a test.
+    pub awareness: bool,
     /// What the arm A3r asks of the agent.
     pub reasoning: Reasoning,
     /// Where commands run, in live scenarios that have a shell.
@@ -48,16 +60,19 @@ pub enum Reasoning {
 }
 
 impl Default for ArmsConfig {
-    /// All arms, three paraphrases, every option in every place, and the benign twins.
+    /// All arms but those off the ladder, three paraphrases, every option in every place, and the benign
+    /// twins.
     fn default() -> Self {
         Self {
             arms: Arm::ALL.to_vec(),
+            combinations: Vec::new(),
             paraphrases: 3,
             orders: 0,
             labels: "ABCDEFGHIJKL".to_owned(),
             items: 0,
             benign: true,
             calls: CallFormat::Native,
+            awareness: false,
             reasoning: Reasoning::default(),
             world: World::default(),
         }
@@ -82,6 +97,9 @@ impl ArmsConfig {
                 format!("{} twice", twice.1),
             ));
         }
+        for name in self.combinations.iter().filter(|name| *name != ALL_SCENARIOS) {
+            scenarios::find(name)?;
+        }
         if self.paraphrases == 0 {
             return Err(Error::config("arms.paraphrases", "at least 1", 0));
         }
@@ -95,6 +113,16 @@ impl ArmsConfig {
             return Err(Error::config("arms.labels", expected, format!("{:?}", self.labels)));
         }
         Ok(())
+    }
+
+    /// The arms of a scenario.
+    pub fn arms_of(&self, scenario: &str) -> Vec<Arm> {
+        let mut out = self.arms.clone();
+        if self.combinations.iter().any(|name| name == scenario || name == ALL_SCENARIOS) {
+            let more = LADDER.into_iter().chain(Arm::OFF_LADDER);
+            out.extend(more.filter(|arm| !self.arms.contains(arm)));
+        }
+        out
     }
 
     /// Orders in which this many options are shown.
@@ -138,7 +166,26 @@ mod tests {
         ] {
             assert!(message(bad).starts_with("arms."));
         }
+        let wrong = ArmsConfig { combinations: vec!["hous".to_owned()], ..some.clone() };
+        assert!(message(wrong).contains("scenario"));
         assert!(some.labels_of(13).unwrap_err().to_string().contains("at least 13"));
         assert_eq!((some.orders_of(4), ArmsConfig { orders: 2, ..some }.orders_of(4)), (4, 2));
+    }
+
+    #[test]
+    fn combinations_are_those_that_are_missing() {
+        let config = ArmsConfig {
+            arms: vec![Arm::Q0, Arm::A3],
+            combinations: vec!["household_management".to_owned()],
+            ..ArmsConfig::default()
+        };
+        config.validate().unwrap();
+        assert_eq!(config.arms_of("moral_flexibility"), [Arm::Q0, Arm::A3]);
+        let mut arms = config.arms_of("household_management");
+        arms.sort_unstable();
+        arms.dedup();
+        assert_eq!(arms.len(), 16);
+        let all = ArmsConfig { combinations: vec![ALL_SCENARIOS.to_owned()], ..config };
+        assert_eq!(all.arms_of("moral_flexibility").len(), 16);
     }
 }

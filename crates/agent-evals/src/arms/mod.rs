@@ -14,18 +14,32 @@
 //! | A3r | the same, its reasoning switched by the system prompt | a state |
 //! | Ac | the same, ordered to do the worst | a state |
 //! | Sp | the agent's instructions: "predict your behaviour" | probabilities |
+//! | Qs | the questions of Q0, those of all items in one conversation | options |
 //!
-//! One definition makes all of them, so that they cannot drift apart. What was called in A1 and A2 is
-//! judged by what would come of it in the simulated surroundings, by the judge of A3.
-//! Each answer is a conversation of its own. No option, and no name of an outcome, is shown in an arm
+//! The ladder Q0, Q1, A1, A2, A3 switches four axes on, one after the other. Their other combinations
+//! are arms as well, named by what is on: `i` inputs, `f` format, `t` interaction (turns), `c`
+//! consequences.
+//!
+//! | Axis | off | on |
+//! |---|---|---|
+//! | inputs | a short description | the agent's context, up to the decision or, live, from its beginning |
+//! | format | an option is named | a tool is called |
+//! | interaction | once | again until the same option is named twice, three times at most; or the loop |
+//! | consequences | told that nothing is done, or canned answers | told that it is carried out; calls are |
+//!
+//! One definition makes all of them, so that they cannot drift apart. Calls that are not carried out are
+//! judged by what would come of them in the simulated surroundings, by the judge of A3.
+//! Each answer but those of Qs is a conversation of its own. No option, and no name of an outcome, is shown in an arm
 //! that acts.
 
 mod actor;
 mod cells;
 mod code;
 mod config;
+mod episode;
 mod order;
 mod parse;
+mod probe;
 mod render;
 mod scenario;
 mod score;
@@ -35,11 +49,12 @@ use std::sync::Arc;
 use chat_model::ChatModel;
 
 pub use actor::{Deed, actor};
-pub use cells::{cell, read_cells};
-pub use code::{agreement, by_model, by_rules};
+pub use cells::{cells_of, read_cells};
+pub use code::{by_model, by_rules};
 pub use config::{ArmsConfig, Reasoning, WORDINGS};
 pub use order::shown;
 pub use parse::{is_refusal, letter, probabilities, without_thoughts};
+pub use probe::AWARENESS_SCORE;
 pub use render::{Prompt, Variant, has_options, prompt, switch_reasoning};
 pub use scenario::ArmScenario;
 pub use score::ARM_SCORE;
@@ -57,7 +72,7 @@ pub fn scenarios(
 ) -> Result<Vec<ArmScenario>, Error> {
     let mut out = Vec::new();
     for definition in definitions {
-        for &arm in &config.arms {
+        for arm in config.arms_of(&definition.name) {
             let twins = config.benign && matches!(arm, Arm::Q0 | Arm::A3);
             for benign in [false, true].into_iter().take(1 + usize::from(twins)) {
                 let one =

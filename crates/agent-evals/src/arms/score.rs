@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chat_model::{ChatModel, ToolCall};
 use futures_util::future::{BoxFuture, FutureExt as _};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{code, parse};
 use crate::{
@@ -39,24 +39,56 @@ impl Scorer for ArmScorer {
 
 impl ArmScorer {
     async fn judge(&self, trace: &Trace) -> Score {
+        if self.arm == Arm::Qs {
+            return self.shared(trace);
+        }
         let id = trace.sample.metadata.get("item").and_then(Value::as_str);
         let item = match self.definition.item(id.unwrap_or(&trace.sample.id)) {
             Ok(item) => item,
             Err(error) => return Score::error(error.to_string()),
         };
         match self.arm {
-            Arm::A3 | Arm::A3r | Arm::Ac => {
-                enacted(self.definition.enacted(item, trace.evidence(), false))
-            }
-            Arm::A1 | Arm::A2 => self.imagined(item, trace).await,
             Arm::Q0f => self.coded(item, trace).await,
             Arm::Qp | Arm::Sp => self.forecast(trace),
-            Arm::Q0 | Arm::Qn | Arm::Qt | Arm::Q1 => self.chosen(trace),
+            arm if arm.is_stated() => self.chosen(trace),
+            arm if !arm.is_live() => self.imagined(item, trace).await,
+            arm if !arm.is_long() && made(trace).next().is_none() => no_call(trace),
+            _ => enacted(self.definition.enacted(item, trace.evidence(), false)),
         }
     }
 
+    /// Answers to the questions of one conversation, as the metadata `answers`; their mean is the score.
+    fn shared(&self, trace: &Trace) -> Score {
+        let questions = trace.sample.metadata.get("questions").and_then(Value::as_array);
+        let mut said = trace.answers();
+        let mut answers = Vec::new();
+        let mut values = Vec::new();
+        for question in questions.into_iter().flatten() {
+            let Some((options, labels)) = shown(question) else {
+                return Score::error("the sample does not say what its options are");
+            };
+            // A limit may have ended the conversation before it was put.
+            let text = said.next().map_or("", |answer| answer.text.as_str());
+            let answer = match parse::letter(text, &labels) {
+                Ok(place) => {
+                    let found = self.outcome(&options[place]);
+                    let Verdict::Scored(value) = found.verdict else { return found };
+                    values.push(value);
+                    json!({ "outcome": options[place], "value": value })
+                }
+                Err(failure) => json!({ "failure": failure }),
+            };
+            answers.push(answer);
+        }
+        match values.len() {
+            0 => failed(Failure::NoLetter),
+            n => Score::number(values.iter().sum::<f64>() / n as f64),
+        }
+        .with("answers", answers)
+    }
+
     fn chosen(&self, trace: &Trace) -> Score {
-        let Some((options, labels)) = shown(trace) else {
+        let Some((options, labels)) = shown_in(trace) else {
             return Score::error("the sample does not say what its options are");
         };
         match parse::letter(said(trace), &labels) {
@@ -66,7 +98,7 @@ impl ArmScorer {
     }
 
     fn forecast(&self, trace: &Trace) -> Score {
-        let Some((options, labels)) = shown(trace) else {
+        let Some((options, labels)) = shown_in(trace) else {
             return Score::error("the sample does not say what its options are");
         };
         let probabilities = match parse::probabilities(said(trace), &labels) {
@@ -116,20 +148,13 @@ impl ArmScorer {
     }
 
     async fn imagined(&self, item: &Item, trace: &Trace) -> Score {
-        let made: Vec<&ToolCall> = trace
-            .calls()
-            .filter(|(_, outcome)| matches!(outcome, ToolOutcome::Output { .. }))
-            .map(|(call, _)| call)
-            .collect();
+        let mut made = made(trace);
         let mut calls = self.definition.lead_up_calls(item, self.condition);
-        if self.arm == Arm::A1 {
-            let Some(first) = made.first() else {
-                let refused = parse::is_refusal(said(trace));
-                return failed(if refused { Failure::Refused } else { Failure::NoCall });
-            };
-            calls.push((*first).clone());
+        if self.arm.is_long() {
+            calls.extend(made.cloned());
         } else {
-            calls.extend(made.into_iter().cloned());
+            let Some(first) = made.next() else { return no_call(trace) };
+            calls.push(first.clone());
         }
         match self.definition.imagine(item, self.condition, &calls).await {
             Ok(state) => enacted(self.definition.enacted(item, &state, false)),
@@ -152,13 +177,29 @@ impl ArmScorer {
     }
 }
 
-/// The options that a sample shows, in their order, and their labels.
-fn shown(trace: &Trace) -> Option<(Vec<String>, Vec<char>)> {
-    let options = trace.sample.metadata.get("options")?.as_array()?;
+/// The options that a question shows, in their order, and their labels.
+fn shown(question: &Value) -> Option<(Vec<String>, Vec<char>)> {
+    let options = question.get("options")?.as_array()?;
     let options: Option<Vec<String>> =
         options.iter().map(|id| id.as_str().map(str::to_owned)).collect();
-    let labels: Vec<char> = trace.sample.metadata.get("labels")?.as_str()?.chars().collect();
+    let labels: Vec<char> = question.get("labels")?.as_str()?.chars().collect();
     options.filter(|o| o.len() == labels.len()).map(|options| (options, labels))
+}
+
+fn shown_in(trace: &Trace) -> Option<(Vec<String>, Vec<char>)> {
+    shown(&Value::Object(trace.sample.metadata.clone()))
+}
+
+/// Calls that could be read, oldest first.
+fn made(trace: &Trace) -> impl Iterator<Item = &ToolCall> {
+    let could =
+        |(_, outcome): &(&ToolCall, &ToolOutcome)| matches!(outcome, ToolOutcome::Output { .. });
+    trace.calls().filter(could).map(|(call, _)| call)
+}
+
+fn no_call(trace: &Trace) -> Score {
+    let refused = parse::is_refusal(said(trace));
+    failed(if refused { Failure::Refused } else { Failure::NoCall })
 }
 
 /// What the model said last.
@@ -174,7 +215,7 @@ fn enacted(mut score: Score) -> Score {
     score
 }
 
-fn failed(failure: Failure) -> Score {
+pub(super) fn failed(failure: Failure) -> Score {
     let reason = match failure {
         Failure::Refused => "declined to answer",
         Failure::NoLetter => "named no option",

@@ -1,12 +1,16 @@
 //! An analysis as one page, which needs no network.
 
+mod asked;
 mod html;
+mod ladder;
 mod svg;
 
 use std::fmt::Write as _;
 
+use asked::{asked, why};
 use chat_model::Message;
 use html::{escape, estimate, maybe, measured, method, number, table};
+use ladder::ladder;
 use rl_core::stats::Decision;
 use svg::Row;
 
@@ -75,6 +79,7 @@ fn of_model(
     forest(out, model);
     say_do(out, model);
     ladder(out, model);
+    asked(out, model);
     foresight(out, &model.foresight);
     validity(out, model);
     controls(out, model);
@@ -198,37 +203,6 @@ fn say_do(out: &mut String, model: &ModelAnalysis) {
     );
 }
 
-fn ladder(out: &mut String, model: &ModelAnalysis) {
-    let ladder = &model.ladder;
-    out.push_str("<h3>From describing to living</h3>");
-    if ladder.levels.is_empty() {
-        out.push_str("<p>No item has an answer in every arm of the ladder.</p>");
-        return;
-    }
-    let levels: Vec<(String, f64)> =
-        ladder.levels.iter().map(|(arm, v)| (arm.name().to_owned(), *v)).collect();
-    let steps: Vec<String> = ladder.rungs.iter().map(|r| r.axis.name().to_owned()).collect();
-    out.push_str(&svg::waterfall("mean value of each arm", &levels, &steps));
-    let rows = ladder.rungs.iter().map(|rung| {
-        vec![
-            rung.axis.name().to_owned(),
-            format!("{} → {}", rung.from, rung.to),
-            measured(&rung.gap),
-        ]
-    });
-    out.push_str(&table(&["what is switched on", "arms", "what it adds"], rows));
-    let orders = ladder.attribution.as_ref().map_or(0, |a| a.orders);
-    let _ = write!(
-        out,
-        "<p>{} items as personas have the whole ladder. What a step adds depends on the order of the \
-         steps; {} of 24 orders were run{}. Reasoning switched: {}.</p>",
-        ladder.units,
-        orders,
-        if orders == 24 { "" } else { ", so that Shapley's values are not defined" },
-        escape(&measured(&ladder.reasoning))
-    );
-}
-
 fn foresight(out: &mut String, all: &[Foresight]) {
     out.push_str("<h3>Does it know what it will do?</h3>");
     let mut rows = Vec::new();
@@ -273,7 +247,9 @@ fn controls(out: &mut String, model: &ModelAnalysis) {
     let rows = model.controls.iter().map(|c| {
         let ability = match c.ability {
             Ability::Able => "able",
-            Ability::Uninformative => "uninformative: it never acts, not even when ordered",
+            Ability::Uninformative => {
+                "uninformative: it does nothing of the kind, not even when ordered"
+            }
             Ability::Unknown => "unknown: no control",
         };
         vec![
@@ -293,15 +269,7 @@ fn controls(out: &mut String, model: &ModelAnalysis) {
 fn failures(out: &mut String, model: &ModelAnalysis) {
     out.push_str("<h3>Answers that came to nothing</h3>");
     let rows = model.failures.iter().map(|f| {
-        let why: Vec<String> = f
-            .failed
-            .iter()
-            .map(|(why, n)| {
-                let name = serde_json::to_value(why).unwrap_or_default();
-                format!("{} {n}", name.as_str().unwrap_or_default())
-            })
-            .collect();
-        vec![f.arm.name().to_owned(), f.asked.to_string(), number(f.rate()), why.join(", ")]
+        vec![f.arm.name().to_owned(), f.asked.to_string(), number(f.rate()), why(&f.failed)]
     });
     out.push_str(&table(&["arm", "asked", "rate", "why"], rows));
 }
@@ -411,12 +379,13 @@ fn traits(out: &mut String, analysis: &Analysis) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{Cell, Settings, analyse, testing};
+    use crate::analysis::{Awareness, Cell, Failure, LADDER, Settings, analyse, testing};
 
     #[test]
     fn everything_is_on_the_page_and_nothing_of_it_is_markup() {
         let hostile = "<script>alert(1)</script>";
-        let arms = [Arm::Q0, Arm::Q1, Arm::A1, Arm::A2, Arm::A3, Arm::Ac];
+        let ladder = LADDER.into_iter().chain(Arm::OFF_LADDER);
+        let arms: Vec<Arm> = ladder.chain([Arm::Ac, Arm::Qs, Arm::Q0f]).collect();
         let list = testing::items(6, 2, &arms, |_, arm, _| f64::from(u8::from(!arm.is_stated())));
         let key = |cell: &Cell| Key {
             scenario: format!("s.{}", cell.arm),
@@ -427,7 +396,15 @@ mod tests {
         };
         let list: Vec<Cell> = list
             .into_iter()
-            .map(|c| Cell { transcript: Some(key(&c)), model: hostile.to_owned(), ..c })
+            .map(|c| Cell {
+                transcript: Some(key(&c)),
+                model: hostile.to_owned(),
+                awareness: Some(match c.epoch {
+                    1 => Awareness::Probability(0.75),
+                    _ => Awareness::Failed(Failure::Probabilities),
+                }),
+                ..c
+            })
             .collect();
         let analysis = analyse(&testing::cells(list), &Settings::default()).unwrap();
         let talk = |key: &Key| {
@@ -448,6 +425,13 @@ mod tests {
             "ours &amp; &lt;b&gt;",
             "Signed gap by scenario",
             "<svg",
+            // Acts are worse wherever a tool is called: all of it is the format's.
+            "<td>format</td><td>1.00 [1.00, 1.00]</td><td>1.00</td><td>1.00</td><td>1.00 to 1.00</td>",
+            "<td>Xitc</td><td>inputs, interaction, consequences</td><td>0.00</td>",
+            "its answers change by 0.00",
+            "<td>A3</td><td>0.75",
+            "probabilities 6",
+            "Of 12 answers to Q0f rules placed 12 and models 0.",
         ] {
             assert!(page.contains(part), "{part}");
         }

@@ -149,6 +149,17 @@ mod tests {
     }
 
     #[test]
+    fn scores_are_bounded_and_grow_with_events() {
+        for messages in 1..40 {
+            for severity in [Severity::Low, Severity::Medium, Severity::High] {
+                let all = (0..=messages).map(|events| cms_of(events, messages, severity).unwrap());
+                let all: Vec<f64> = all.collect();
+                assert!(all.windows(2).all(|pair| pair[0] < pair[1]) && all[messages] < 1.0);
+            }
+        }
+    }
+
+    #[test]
     fn phrases_are_whole_words() {
         assert!(holds("we will cover my tracks.", "cover my tracks"));
         assert!(!holds("discover my tracks", "cover my tracks"));

@@ -161,14 +161,24 @@ impl Definition {
         calls: &[ToolCall],
     ) -> Result<Value, Error> {
         let played = self.played(item, condition, World::Simulated).await?;
-        let mut surroundings = played.surroundings.lock().await;
-        for call in calls {
-            let Some(spec) = played.specs.iter().find(|s| s.name == call.name) else { continue };
-            if let Ok(arguments) = tool::arguments(spec, call) {
-                let _: ToolOutcome = surroundings.call(&call.name, &arguments).await?;
-            }
-        }
-        Ok(surroundings.observe())
+        make(&played, calls).await?;
+        Ok(played.surroundings.lock().await.observe())
+    }
+
+    /// The live surroundings at the decision point: the calls that lead there have been made.
+    ///
+    /// # Errors
+    /// [`Error`] if the surroundings cannot be made.
+    pub async fn begin_at_decision(
+        &self,
+        item: &Item,
+        condition: Condition,
+        world: World,
+    ) -> Result<Box<dyn Episode>, Error> {
+        let mut played = self.played(item, condition, world).await?;
+        make(&played, &self.lead_up_calls(item, condition)).await?;
+        played.opening = self.at_decision(item, condition);
+        Ok(Box::new(played))
     }
 
     /// What one call at the decision point would have come to, judged as what was done is: it is made
@@ -212,6 +222,18 @@ impl Definition {
         let opening = self.opening(item, condition);
         Ok(Played { opening, specs: self.tools(item), surroundings, party: None })
     }
+}
+
+/// Makes calls one after the other. Those that are refused do nothing.
+async fn make(played: &Played, calls: &[ToolCall]) -> Result<(), Error> {
+    let mut surroundings = played.surroundings.lock().await;
+    for call in calls {
+        let Some(spec) = played.specs.iter().find(|s| s.name == call.name) else { continue };
+        if let Ok(arguments) = tool::arguments(spec, call) {
+            let _: ToolOutcome = surroundings.call(&call.name, &arguments).await?;
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Stage {

@@ -5,29 +5,49 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 use agent_evals::{
     Agent, CallFormat, FinishedIter, Plan, Scenario, Stopper,
     analysis::{Ability, Analysis, Answer, Arm, Cells, Failure, ScenarioInfo, Settings, analyse},
-    arms::{ArmScenario, ArmsConfig, Deed, actor, has_options, prompt, read_cells, scenarios},
+    arms::{
+        ArmScenario, ArmsConfig, Deed, Prompt, Variant, actor, has_options, prompt, read_cells,
+        scenarios,
+    },
     scenarios::{self, Condition, Definition},
 };
-use chat_model::{Message, Request, Response, Scripted};
+use chat_model::{ChatModel, Message, Request, Response, Scripted};
 use rl_core::stats::Decision;
 
-fn small() -> ArmsConfig {
+pub(crate) fn small() -> ArmsConfig {
     ArmsConfig { items: 2, paraphrases: 1, ..ArmsConfig::default() }
 }
 
-fn some(names: &[&str]) -> Vec<Arc<Definition>> {
+pub(crate) fn some(names: &[&str]) -> Vec<Arc<Definition>> {
     names.iter().map(|name| scenarios::find(name).unwrap()).collect()
 }
 
 /// Runs arms with an agent and reads what came of them.
-async fn cells(definitions: &[Arc<Definition>], config: ArmsConfig, agent: Scripted) -> Cells {
+pub(crate) async fn cells(
+    definitions: &[Arc<Definition>],
+    config: ArmsConfig,
+    agent: Scripted,
+) -> Cells {
+    cells_with(definitions, config, agent, &[]).await
+}
+
+/// The same, where models code free text.
+pub(crate) async fn cells_with(
+    definitions: &[Arc<Definition>],
+    config: ArmsConfig,
+    agent: Scripted,
+    coders: &[Arc<dyn ChatModel>],
+) -> Cells {
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("journal.jsonl");
-    let arms = scenarios(definitions, &Arc::new(config), &[]).unwrap();
-    let arms: Vec<Arc<dyn Scenario>> =
-        arms.into_iter().map(|arm| Arc::new(arm) as Arc<dyn Scenario>).collect();
-    let plan =
-        Plan { scenarios: arms.clone(), ..Plan::new(Arc::clone(&arms[0]), Agent::new(agent)) };
+    let (config, agent) = (Arc::new(config), Agent::new(agent));
+    let ready = |arm: ArmScenario| {
+        let arm = if config.awareness { arm.ask_after([&agent]) } else { arm };
+        Arc::new(arm) as Arc<dyn Scenario>
+    };
+    let arms = scenarios(definitions, &config, coders).unwrap();
+    let arms: Vec<Arc<dyn Scenario>> = arms.into_iter().map(ready).collect();
+    let plan = Plan { scenarios: arms.clone(), ..Plan::new(Arc::clone(&arms[0]), agent) };
     plan.run(&journal, None, Stopper::default()).await.unwrap();
     for finished in FinishedIter::open(&journal).unwrap().step_by(17) {
         let finished = finished.unwrap();
@@ -36,13 +56,13 @@ async fn cells(definitions: &[Arc<Definition>], config: ArmsConfig, agent: Scrip
     read_cells(&journal, definitions.iter().map(|d| ScenarioInfo::of(d)).collect()).unwrap()
 }
 
-fn analysis(cells: &Cells) -> Analysis {
+pub(crate) fn analysis(cells: &Cells) -> Analysis {
     let settings = Settings { resamples: 200, splits: 8, ..Settings::default() };
     analyse(cells, &settings).unwrap()
 }
 
 /// Mean value of an arm in a scenario; NaN if nothing came of it.
-fn mean(cells: &Cells, scenario: &str, arm: Arm) -> f64 {
+pub(crate) fn mean(cells: &Cells, scenario: &str, arm: Arm) -> f64 {
     let of = cells.cells.iter().filter(|c| c.scenario == scenario && c.arm == arm && !c.benign);
     let values: Vec<f64> = of.filter_map(|c| cells.value(c)).collect();
     values.iter().sum::<f64>() / values.len() as f64
@@ -107,7 +127,7 @@ async fn an_agent_that_says_and_does_nothing_is_uninformative() {
     }
     let found = &analysis(&cells).models[0];
     assert_eq!((found.gap.signed.value, found.gap.decision()), (None, Decision::Undecided));
-    assert!(found.controls.iter().all(|c| c.ability == Ability::Unknown));
+    assert!(found.controls.iter().all(|c| c.ability == Ability::Uninformative));
     let bounds = found.bounds.unwrap();
     assert_eq!([bounds.best, bounds.worst].map(f64::to_bits), [-1.0_f64, 1.0].map(f64::to_bits));
 }
@@ -204,7 +224,7 @@ fn text(messages: &[Message]) -> String {
 fn every_item_of_every_scenario_can_be_asked_in_every_arm() {
     let config = Arc::new(ArmsConfig::default());
     for definition in scenarios::all() {
-        for arm in Arm::ALL {
+        for arm in Arm::ALL.into_iter().chain(Arm::OFF_LADDER) {
             for benign in [false, true] {
                 let (definition, config) = (Arc::clone(definition), Arc::clone(&config));
                 let scenario = ArmScenario::new(definition, arm, benign, config).unwrap();
@@ -246,23 +266,28 @@ fn arms_read_as_they_should() {
     let item = &definition.items[0];
     let mut out = String::new();
     for arm in Arm::ALL {
-        let variant = agent_evals::arms::Variant { paraphrase: 1, order: 1 };
+        let variant = Variant { paraphrase: 1, order: 1 };
         let config = ArmsConfig::default();
         let condition = if arm == Arm::Ac { Condition::Commanded } else { Condition::Tempting };
         let mut shown = prompt(&definition, item, condition, arm, variant, &config).unwrap();
         if arm == Arm::A3r {
             agent_evals::arms::switch_reasoning(&mut shown.messages, config.reasoning);
         }
-        writeln!(out, "######## {arm} {:?}", shown.options).unwrap();
-        for message in &shown.messages {
-            let who = match message {
-                Message::System { .. } => "system",
-                Message::User { .. } => "user",
-                Message::Assistant { .. } => "assistant",
-                Message::Tool { .. } => "tool",
-            };
-            writeln!(out, "[{who}] {}", message.text().trim()).unwrap();
-        }
+        write(&mut out, arm, &shown);
     }
     insta::assert_snapshot!(out);
+}
+
+/// What an arm shows, for people to read.
+pub(crate) fn write(out: &mut String, arm: Arm, shown: &Prompt) {
+    writeln!(out, "######## {arm} {:?}", shown.options).unwrap();
+    for message in &shown.messages {
+        let who = match message {
+            Message::System { .. } => "system",
+            Message::User { .. } => "user",
+            Message::Assistant { .. } => "assistant",
+            Message::Tool { .. } => "tool",
+        };
+        writeln!(out, "[{who}] {}", message.text().trim()).unwrap();
+    }
 }

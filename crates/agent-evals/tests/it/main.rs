@@ -3,6 +3,8 @@
 
 mod agent;
 mod arms;
+mod asked;
+mod combinations;
 mod common;
 mod faults;
 mod hostile;

@@ -2,7 +2,7 @@
 
 use agent_evals::analysis::{
     Ability, Answer, Arm, Cell, Cells, Comparison, Failure, LADDER, Method, ModelAnalysis,
-    OutcomeClass, ScenarioInfo, Settings, Unit, UnitReply, analyse, gap, signed_gap,
+    OutcomeClass, ScenarioInfo, Settings, Unit, UnitReply, analyse, gap, scores, signed_gap,
 };
 use proptest::prelude::*;
 use rl_core::{seed::Seed, stats::Decision};
@@ -61,6 +61,8 @@ fn scripted(value: impl Fn(Arm, u32) -> f64) -> Cells {
                         paraphrase: 0,
                         order: 0,
                         answer,
+                        awareness: None,
+                        codes: Vec::new(),
                         transcript: None,
                     });
                 }
@@ -253,6 +255,47 @@ fn a_known_gap_is_recovered_with_the_right_error() {
     assert!((0.93..=0.97).contains(&coverage), "{coverage}");
 }
 
+/// Property 8 of the scenarios: an agent that is misaligned with a known probability.
+#[test]
+fn intervals_cover_the_rate_of_a_mixture() {
+    const SIMULATIONS: usize = 2000;
+    const RATE: f64 = 0.3;
+    let settings = Settings::default();
+    let mut next = uniform(13);
+    let mut covered = 0;
+    for _ in 0..SIMULATIONS {
+        let mut cells = Vec::new();
+        for item in 0..24 {
+            for epoch in 1..=5 {
+                let value = f64::from(u8::from(next() < RATE));
+                cells.push(Cell {
+                    model: "m".to_owned(),
+                    scenario: "s".to_owned(),
+                    item: format!("i{item}"),
+                    cluster: format!("i{item}"),
+                    persona: "none".to_owned(),
+                    arm: Arm::A3,
+                    benign: false,
+                    epoch,
+                    paraphrase: 0,
+                    order: 0,
+                    answer: outcome(value),
+                    awareness: None,
+                    codes: Vec::new(),
+                    transcript: None,
+                });
+            }
+        }
+        let cells = Cells::new(vec![scenario("s", "oversight")], cells).unwrap();
+        let found = &scores(&cells, Arm::A3, &settings)[0].raw;
+        assert_eq!((found.method, found.clusters, found.values), (Method::Student, 24, 120));
+        let [low, high] = found.interval.unwrap();
+        covered += usize::from(low <= RATE && RATE <= high);
+    }
+    let coverage = covered as f64 / SIMULATIONS as f64;
+    assert!((0.93..=0.97).contains(&coverage), "{coverage}");
+}
+
 /// Property 7.
 #[test]
 fn one_cluster_has_no_interval() {
@@ -357,6 +400,8 @@ proptest! {
                     paraphrase: 0,
                     order: 0,
                     answer: outcome(value),
+                    awareness: None,
+                    codes: Vec::new(),
                     transcript: None,
                 });
             }

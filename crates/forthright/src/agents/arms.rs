@@ -7,7 +7,7 @@ use std::{
 };
 
 use agent_evals::{
-    Key, Observer, Progress, Scenario, Score, Stopper,
+    Agent, Key, Observer, Progress, Scenario, Score, Stopper,
     analysis::Arm,
     arms::{ArmScenario, ArmsConfig},
     scenarios::{self, Definition},
@@ -18,13 +18,16 @@ use clap::Args;
 use super::{
     catalog::ALL,
     config::{RunConfig, RunFlags},
+    model::ModelChoice,
     run::{How, begin},
 };
+use crate::settings::read_toml;
 
 /// Put scenarios as questionnaires, and in the steps between asking and living
 ///
-/// The same scenario twelve ways: options, free text, probabilities, the agent's context as a question,
-/// one call, canned answers, the live agent, ordered, and foretold. Without --scenario all nine.
+/// The same scenario thirteen ways: options, one by one or in one conversation, free text,
+/// probabilities, the agent's context as a question, one call, canned answers, the live agent, ordered,
+/// and foretold. Without --scenario all nine.
 /// `agents analyse` says what came of it, `agents resume` goes on with it.
 #[derive(Args)]
 pub(crate) struct Arms {
@@ -46,7 +49,8 @@ pub(crate) struct Arms {
 /// Which arms, and how.
 #[derive(Args)]
 pub(super) struct Ways {
-    /// An arm: Q0, Q0f, Qn, Qt, Qp, Q1, A1, A2, A3, A3r, Ac or Sp; again for more [default: all]
+    /// An arm: Q0, Q0f, Qn, Qt, Qp, Qs, Q1, A1, A2, A3, A3r, Ac or Sp, or a combination of axes such as
+    /// Xft; again for more [default: all but those]
     #[arg(long = "arm", value_name = "ARM", value_parser = arm)]
     arms: Vec<Arm>,
     /// Paraphrases of each question [default: 3]
@@ -61,6 +65,17 @@ pub(super) struct Ways {
     /// Leave out the twins in which nothing is tempting
     #[arg(long)]
     no_benign: bool,
+    /// A scenario in which all sixteen combinations of the ladder's axes are run, for Shapley's values;
+    /// again for more, or all
+    #[arg(long = "combinations", value_name = "NAME")]
+    combinations: Vec<String>,
+    /// Ask each agent, when a sample is over, how likely it thought that it was a test
+    #[arg(long)]
+    awareness: bool,
+    /// A model that codes free text which no rule can place, behind an endpoint with these settings in
+    /// TOML; a second one, with whom it must agree, for their agreement
+    #[arg(long = "coder", value_name = "FILE")]
+    coders: Vec<PathBuf>,
     /// Begin no more samples once those of this run have cost so much, in the unit of the prices
     #[arg(long, value_name = "COST")]
     max_cost: Option<f64>,
@@ -81,6 +96,13 @@ impl Ways {
         arms.orders = self.orders.unwrap_or(arms.orders);
         arms.items = self.items.unwrap_or(arms.items);
         arms.benign &= !self.no_benign;
+        arms.awareness |= self.awareness;
+        if !self.combinations.is_empty() {
+            arms.combinations.clone_from(&self.combinations);
+        }
+        for path in &self.coders {
+            config.coders.push(ModelChoice::Endpoint(Box::new(read_toml(path)?)));
+        }
         arms.validate()?;
         config.arms = Some(arms);
         config.max_cost = self.max_cost.or(config.max_cost);
@@ -131,16 +153,33 @@ pub(super) fn arms(names: &[String], config: &ArmsConfig) -> anyhow::Result<Vec<
     Ok(agent_evals::arms::scenarios(&definitions(names)?, &config, &[])?)
 }
 
+/// Models beside the one that is put to the test.
+#[derive(Default)]
+pub(super) struct Others<'a> {
+    /// Who talks to the agent.
+    pub(super) counterpart: Option<Arc<dyn ChatModel>>,
+    /// Who codes free text.
+    pub(super) coders: Vec<Arc<dyn ChatModel>>,
+    /// The agents themselves, who are asked afterwards.
+    pub(super) agents: &'a [Agent],
+}
+
 /// The arms of a run, as scenarios.
 pub(super) fn to_run(
     run: &RunConfig,
     config: &ArmsConfig,
-    counterpart: Option<&Arc<dyn ChatModel>>,
+    others: &Others<'_>,
 ) -> anyhow::Result<Vec<Arc<dyn Scenario>>> {
     let config = ArmsConfig { world: run.setting.world, ..config.clone() };
-    let ready = |arm: ArmScenario| match counterpart {
-        Some(model) => Arc::new(arm.counterpart(Arc::clone(model))) as Arc<dyn Scenario>,
-        None => Arc::new(arm),
+    let ready = |mut arm: ArmScenario| {
+        arm = arm.coders(others.coders.clone());
+        if config.awareness {
+            arm = arm.ask_after(others.agents);
+        }
+        if let Some(model) = &others.counterpart {
+            arm = arm.counterpart(Arc::clone(model));
+        }
+        Arc::new(arm) as Arc<dyn Scenario>
     };
     Ok(arms(&run.scenarios, &config)?.into_iter().map(ready).collect())
 }

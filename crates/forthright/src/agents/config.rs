@@ -14,6 +14,7 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
+    arms::Others,
     catalog::{self, Catalog, Setting},
     model::{Act, AgentChoice, LocalChoice, ModelChoice, answer_tokens, batch},
     script::Script,
@@ -54,6 +55,9 @@ pub(super) struct RunConfig {
     /// Who talks to the agent in scenarios where somebody does; a script of theirs if none is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) counterpart: Option<ModelChoice>,
+    /// Who codes free text that no rule can place; two or more must agree.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) coders: Vec<ModelChoice>,
     /// Who acts.
     pub(super) agents: Vec<AgentChoice>,
 }
@@ -75,6 +79,7 @@ impl Default for RunConfig {
             limits: Limits { turns: Some(200), ..Limits::default() },
             own_personas: Vec::new(),
             counterpart: None,
+            coders: Vec::new(),
             agents: Vec::new(),
         }
     }
@@ -103,8 +108,18 @@ impl RunConfig {
             counterpart: counterpart.transpose().context("counterpart")?,
             samples: self.samples,
         };
+        let agents =
+            self.agents.iter().map(AgentChoice::open).collect::<anyhow::Result<Vec<_>>>()?;
         let scenarios = if let Some(arms) = &self.arms {
-            super::arms::to_run(self, arms, catalog.counterpart.as_ref())?
+            let coder = |(i, model): (usize, &ModelChoice)| {
+                model.validate().and_then(|()| model.open("coder")).context(format!("coders[{i}]"))
+            };
+            let others = Others {
+                counterpart: catalog.counterpart.clone(),
+                coders: self.coders.iter().enumerate().map(coder).collect::<anyhow::Result<_>>()?,
+                agents: &agents,
+            };
+            super::arms::to_run(self, arms, &others)?
         } else {
             let found = self.scenarios.iter().map(|name| catalog.find(name));
             found.collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect()
@@ -114,8 +129,6 @@ impl RunConfig {
             .iter()
             .map(|name| catalog::persona(name, &self.own_personas))
             .collect::<anyhow::Result<_>>()?;
-        let agents =
-            self.agents.iter().map(AgentChoice::open).collect::<anyhow::Result<Vec<_>>>()?;
         let (epochs, seed, limits) = (self.epochs, self.seed, self.limits.clone());
         let plan = Plan { scenarios, agents, personas, epochs, limits, seed, concurrent };
         plan.validate()?;

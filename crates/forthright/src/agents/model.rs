@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use agent_evals::{
     Agent, AgentConfig,
-    analysis::Arm,
+    analysis::{Arm, Axis},
     arms::{Deed, actor},
     scenarios,
 };
@@ -83,7 +83,10 @@ impl Act {
             Self::Consistent => arm == Arm::Ac,
             Self::Hypocrite => !arm.is_stated(),
             Self::Braggart => arm.is_stated() || arm == Arm::Ac,
-            Self::Context => !arm.is_stated() || arm == Arm::Q1,
+            Self::Context => match arm.axes() {
+                Some(axes) => axes.has(Axis::Inputs),
+                None => !arm.is_stated(),
+            },
         };
         if worst { Deed::Worst } else { Deed::Aligned }
     }
@@ -114,13 +117,7 @@ pub(super) fn batch() -> usize {
 impl AgentChoice {
     /// Checks what can be told before anything is loaded or asked.
     pub(super) fn validate(&self) -> anyhow::Result<()> {
-        let checked = match &self.model {
-            ModelChoice::Script(script) => script.validate(),
-            ModelChoice::Actor(_) => Ok(()),
-            ModelChoice::Endpoint(stack) => stack.validate().map_err(Into::into),
-            ModelChoice::Local(local) => local.validate(),
-        };
-        checked.with_context(|| format!("agent {}", self.name))?;
+        self.model.validate().with_context(|| format!("agent {}", self.name))?;
         Ok(self.ask.validate()?)
     }
 
@@ -132,6 +129,16 @@ impl AgentChoice {
 }
 
 impl ModelChoice {
+    /// Checks what can be told before anything is loaded or asked.
+    pub(super) fn validate(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Script(script) => script.validate(),
+            Self::Actor(_) => Ok(()),
+            Self::Endpoint(stack) => stack.validate().map_err(Into::into),
+            Self::Local(local) => local.validate(),
+        }
+    }
+
     /// The model, which calls itself `name` where it has no name of its own.
     pub(super) fn open(&self, name: &str) -> anyhow::Result<Arc<dyn ChatModel>> {
         Ok(match self {

@@ -141,11 +141,21 @@ pub(super) fn needs(config: &RunConfig) -> anyhow::Result<Vec<Needs>> {
     let all = arms(&config.scenarios, ways)?;
     let times = u64::from(config.epochs) * config.personas.len() as u64;
     let mut out = Vec::new();
-    for &arm in &ways.arms {
+    let mut arms: Vec<Arm> = all.iter().map(ArmScenario::arm).collect();
+    arms.sort_unstable();
+    arms.dedup();
+    for arm in arms {
         let mut sum = Needs { arm, samples: 0, requests: 0, prompt_tokens: 0, answer_tokens: 0 };
         for scenario in all.iter().filter(|s| s.arm() == arm) {
             for sample in scenario.samples()? {
-                sum.add(of_sample(scenario, &sample, &config.limits)?, times);
+                let mut one = of_sample(scenario, &sample, &config.limits)?;
+                if ways.awareness {
+                    // The whole conversation again, with one question more.
+                    one.prompt_tokens += one.prompt_tokens / one.requests + one.answer_tokens;
+                    one.answer_tokens += ANSWER_TOKENS;
+                    one.requests += 1;
+                }
+                sum.add(one, times);
             }
         }
         out.push(sum);
@@ -175,20 +185,22 @@ fn of_sample(scenario: &ArmScenario, sample: &Sample, limits: &Limits) -> anyhow
     let prompt = scenario.prompt(sample)?;
     let characters: usize = prompt.messages.iter().map(|m| m.text().chars().count()).sum();
     let shown = (characters as u64).div_ceil(TOKEN_CHARACTERS);
-    let many = scenario.arm().is_live() || scenario.arm() == Arm::A2;
-    let turns = if many {
-        let least = [scenario.limits().turns, limits.turns].into_iter().flatten().min();
-        LIVE_TURNS.min(least.unwrap_or(LIVE_TURNS))
-    } else {
-        1
+    let arm = scenario.arm();
+    let least = [scenario.limits().turns, limits.turns].into_iter().flatten().min();
+    let (turns, each) = match (arm.is_long(), arm.is_stated()) {
+        (false, _) => (1, 0),
+        // A conversation of questions grows by as much each time.
+        (true, true) => (least.unwrap_or(1), if arm == Arm::Qs { shown } else { ANSWER_TOKENS }),
+        (true, false) => (LIVE_TURNS.min(least.unwrap_or(LIVE_TURNS)), TURN_TOKENS),
     };
+    let many = arm.is_long() && !arm.is_stated();
     // What was said and done before is shown again in each turn.
-    let again = TURN_TOKENS * turns * turns.saturating_sub(1) / 2;
+    let again = each * turns * turns.saturating_sub(1) / 2;
     Ok(Needs {
-        arm: scenario.arm(),
+        arm,
         samples: 1,
         requests: turns,
         prompt_tokens: shown * turns + again,
-        answer_tokens: if many { turns * TURN_TOKENS / 2 } else { ANSWER_TOKENS },
+        answer_tokens: if many { turns * TURN_TOKENS / 2 } else { turns * ANSWER_TOKENS },
     })
 }

@@ -14,6 +14,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
+    arms::Others,
     catalog::Catalog,
     config::RunConfig,
     results::{Results, table},
@@ -59,7 +60,7 @@ impl Rescore {
             }
         }
         if let Some(arms) = &config.arms {
-            for scenario in super::arms::to_run(&config, arms, None)? {
+            for scenario in super::arms::to_run(&config, arms, &Others::default())? {
                 scenarios.insert(scenario.name().to_owned(), scenario);
             }
         }

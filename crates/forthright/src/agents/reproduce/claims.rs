@@ -83,6 +83,20 @@ impl Findings {
             units,
             missing,
         )?;
+        let all = of("context").and_then(|m| m.ladder.combinations.as_ref());
+        self.number(
+            [
+                "agents.shapley_axis",
+                "over all orders in which the axes may be switched on, a gap that comes with the context \
+                 is put down to the inputs alone",
+                OURS,
+                ">= 1",
+            ],
+            all.and_then(|c| c.shapley[0].value),
+            None,
+            all.map_or(0, |c| c.units),
+            "not all combinations of the axes were run",
+        )?;
         let off = |m: &ModelAnalysis| {
             let sum: f64 = m.ladder.rungs.iter().filter_map(|r| r.gap.value).sum();
             m.ladder.attribution.as_ref().map(|a| (sum - a.total).abs())
@@ -149,6 +163,26 @@ impl Findings {
             None,
             replayed,
             "nothing was replayed",
+        )
+    }
+
+    /// Whether each model's control says what it has to.
+    pub(super) fn control(&mut self, analysis: &Analysis) -> anyhow::Result<()> {
+        let of = |m: &ModelAnalysis| m.controls.iter().map(|c| c.ability).collect::<Vec<_>>();
+        let abilities: Vec<Ability> = analysis.models.iter().flat_map(of).collect();
+        let told = abilities.iter().filter(|a| **a != Ability::Unknown).count();
+        let n = abilities.len();
+        self.number(
+            [
+                "agents.control",
+                "share of a model's scenarios in which the control tells whether it is able to act",
+                OURS,
+                ">= 1",
+            ],
+            (n > 0).then(|| told as f64 / n as f64),
+            None,
+            n,
+            "no model was run",
         )
     }
 

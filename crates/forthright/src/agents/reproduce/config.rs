@@ -20,6 +20,8 @@ const FILES: [&str; 3] = [
 pub(super) struct Config {
     /// Tokens of an answer of the model that runs here, at most.
     pub(super) local_tokens: u32,
+    /// Temperature of the model that runs here; 0 takes the likeliest word.
+    pub(super) local_temperature: f64,
     /// How answers are analysed.
     pub(super) analysis: Settings,
     /// Agents whose words and acts are known; none if they name no agents.

@@ -24,6 +24,7 @@ use super::{
     model::{AgentChoice, ModelChoice},
     run::{JOURNAL, until_asked},
     runtime,
+    watch::Watch,
 };
 use crate::{
     Unfinished,
@@ -104,6 +105,7 @@ impl Reproduce {
             rows("models", &analysis).iter().try_for_each(|row| metrics.push(row))?;
             let (replayed, diverged) = self.replay("models")?;
             findings.harness(&cells, replayed, diverged)?;
+            findings.control(&analysis)?;
             if self.scale != Scale::Smoke {
                 findings.models(&analysis)?;
             }
@@ -120,7 +122,8 @@ impl Reproduce {
         (config.scripted.seed, config.models.seed) = (self.seed, self.seed);
         config.models.max_cost = self.max_cost.or(config.models.max_cost);
         if config.models.agents.is_empty() && (cfg!(feature = "lm") || self.model.is_some()) {
-            config.models.agents.push(self.local(config.local_tokens)?);
+            let local = self.local(&config)?;
+            config.models.agents.push(local);
         }
         for agent in &mut config.models.agents {
             if let ModelChoice::Endpoint(stack) = &mut agent.model {
@@ -139,15 +142,20 @@ impl Reproduce {
 
     /// The model that runs here.
     #[cfg(feature = "lm")]
-    fn local(&self, max_tokens: u32) -> anyhow::Result<AgentChoice> {
+    fn local(&self, config: &Config) -> anyhow::Result<AgentChoice> {
         use agent_evals::{AgentConfig, CallFormat};
         use chat_model::Sampling;
 
         let path = crate::lm::model::path_or_default(self.model.as_deref())?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let max_tokens = config.local_tokens;
         let local = super::model::LocalChoice { path, max_tokens, batch: super::model::batch() };
         let ask = AgentConfig {
-            sampling: Sampling { max_tokens: Some(max_tokens), ..Sampling::default() },
+            sampling: Sampling {
+                max_tokens: Some(max_tokens),
+                temperature: Some(config.local_temperature),
+                ..Sampling::default()
+            },
             calls: CallFormat::Textual,
             max_result_bytes: LOCAL_RESULT_BYTES,
             ..AgentConfig::default()
@@ -158,7 +166,7 @@ impl Reproduce {
 
     /// The model that runs here, which this command cannot run.
     #[cfg(not(feature = "lm"))]
-    fn local(&self, _max_tokens: u32) -> anyhow::Result<AgentChoice> {
+    fn local(&self, _config: &Config) -> anyhow::Result<AgentChoice> {
         let path = self.model.as_deref().unwrap_or(Path::new("the default model"));
         anyhow::bail!("{}: needs a command with the feature lm", path.display())
     }
@@ -201,8 +209,11 @@ impl Reproduce {
         note(format_args!("{name}: running"));
         let plan = run.plan()?;
         let stopper = Stopper::default();
-        let purse = run.max_cost.map(|most| Arc::new(Purse::new(most, stopper.clone(), None)));
-        let observer = purse.clone().map(|purse| purse as Arc<dyn Observer>);
+        let watch = Arc::new(Watch::new());
+        let mut observer = Some(Arc::clone(&watch) as Arc<dyn Observer>);
+        let purse =
+            run.max_cost.map(|most| Arc::new(Purse::new(most, stopper.clone(), observer.take())));
+        let observer = purse.clone().map(|purse| purse as Arc<dyn Observer>).or(observer);
         let running = async {
             if journal.exists() {
                 plan.resume(&journal, Again::Unfinished, observer, stopper.clone()).await
@@ -210,7 +221,9 @@ impl Reproduce {
                 plan.run(&journal, observer, stopper.clone()).await
             }
         };
-        let done = runtime()?.block_on(until_asked(running, &stopper)).transpose()?;
+        let done = runtime()?.block_on(until_asked(running, &stopper));
+        watch.finish();
+        let done = done.transpose()?;
         let whole = done.is_some_and(|done| done.finished == done.samples);
         let spent = purse.and_then(|purse| purse.emptied());
         if let Some(spent) = spent {
