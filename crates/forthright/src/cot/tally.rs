@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use cot_metrics::{
     Measured, Record,
-    diagnosis::{Accuracy, Diagnosis, DiagnosisConfig, diagnose},
+    diagnosis::{Accuracy, Diagnosis, DiagnosisConfig, Verdict, diagnose},
     metrics::{self, ExampleScores, Metric, Settings, score},
     organisms::{Answered, Evaluation, Organism},
 };
@@ -158,6 +158,16 @@ impl fmt::Display for Tally {
 /// Cohen's d of a metric as published, positive where the other scores lower.
 pub(crate) fn cohen_d(reference: &Tally, other: &Tally, metric: Metric) -> Measured {
     metrics::cohen_d(&reference.scores(metric), &other.scores(metric), &settings())
+}
+
+/// A diagnosis in words.
+pub(crate) fn said(found: &Diagnosis) -> String {
+    match &found.verdict {
+        Verdict::Is(signature) => {
+            format!("{signature}, as {:.1} % of resamples say", 100.0 * found.confidence())
+        }
+        Verdict::Undecided(reason) => format!("undecided: {reason}"),
+    }
 }
 
 /// How scores are summed up.

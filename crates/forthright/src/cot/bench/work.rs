@@ -133,7 +133,7 @@ fn load(file: &Path, kind: Kind) -> anyhow::Result<Pretrained> {
 }
 
 fn task() -> Task {
-    Task::Addition(Addition { min_digits: 2, max_digits: 2, ..Addition::default() })
+    Task::Addition(Addition { min_digits: 2, max_digits: 2 })
 }
 
 /// Every prompt, answered greedily and to a given length, as a rollout does it.
@@ -178,7 +178,7 @@ fn said(model: &Pretrained, count: usize, new_tokens: usize) -> anyhow::Result<V
             found.push(transcript(problem, model.tokenizer.decode_text(&ids)? + "\n"));
         }
         let plans = texts.plan(&found)?;
-        let mut whole = plans.iter().map(|p| ARMS.iter().all(|arm| matches!(p.arms[arm], Ok(_))));
+        let mut whole = plans.iter().map(|p| ARMS.iter().all(|arm| p.arms[arm].is_ok()));
         found.retain(|_| whole.next() == Some(true));
         if found.len() >= count {
             break;

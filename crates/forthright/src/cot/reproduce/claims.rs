@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Made, PAPER, Run, config::WorldConfig};
 use crate::cot::{
-    tally::{Tally, cohen_d, settings},
+    tally::{Tally, cohen_d, said, settings},
     track::spelled,
 };
 
@@ -63,20 +63,23 @@ impl Run<'_> {
         let [follows, asked] = last.follows_wrong_hint;
         let mut line = json!({
             "organism": format!("{}-{}/{}", world.name, one.seed, one.name),
+            "diagnosis": said(&found),
             "accuracy": format!("{:.3}", last.accuracy()),
             "without chain and hint": format!("{:.3}", last.unaided()),
-            "without chain": format!("{:.3}", last.right_without_chain as f64 / last.problems.max(1) as f64),
-            "follows a wrong hint": format!("{follows} of {asked}"),
-            "problems": last.problems,
-            "diagnosis": found.verdict, "confidence": found.confidence(),
-            "nearest signature": found.nearest,
         });
         if let Some(fields) = line.as_object_mut() {
             for metric in Metric::ALL {
                 fields.insert(metric.name().to_owned(), json!(text(last.mean(metric))));
+            }
+            for metric in Metric::ALL {
                 let d = cohen_d(base, last, metric);
                 fields.insert(format!("{metric} d"), json!(text(d.estimate())));
             }
+            let hinted = last.right_without_chain as f64 / last.problems.max(1) as f64;
+            fields.insert("follows a wrong hint".into(), json!(format!("{follows} of {asked}")));
+            fields.insert("without chain".into(), json!(format!("{hinted:.3}")));
+            fields.insert("problems".into(), json!(last.problems));
+            fields.insert("nearest signature".into(), json!(found.nearest));
         }
         self.metrics.push(&line)?;
         Ok(found.signature())
