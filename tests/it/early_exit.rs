@@ -114,6 +114,7 @@ fn a_model_goes_through_all_verbs() {
         metrics[1]["depth_coef"].as_f64().unwrap() > metrics[0]["depth_coef"].as_f64().unwrap()
     );
     assert!(lines(&tiny.at("trained/samples.jsonl")).len() == 6);
+    watched(&tiny);
 
     // A trained model and its depths; at full depth and untouched weights it is the plain one.
     let exits = tiny.arg("trained");
@@ -180,6 +181,32 @@ fn a_model_goes_through_all_verbs() {
     assert_eq!(row("forced=1")["depths"]["blocks"], 1.0);
     assert_eq!(found["answers"].as_array().unwrap().len(), 12);
     assert_eq!(found["timings"].as_array().unwrap().len(), 2);
+}
+
+/// The same training with an eye on chains of thought, which end with the last sign of equality.
+fn watched(tiny: &Tiny) {
+    let settings = fs::read_to_string(tiny.at("train.toml")).unwrap();
+    let watch = |close: &str| {
+        let monitor = "monitor = { every = 1, questions = 12, max_share = 1.0 }";
+        format!(
+            "{settings}[cot]\n{monitor}\nformat = {{ close = \"{close}\" }}\nmax_new_tokens = 14\n"
+        )
+    };
+    let run = |out: &str, close: &str| {
+        tiny.write("train.toml", &watch(close));
+        said(train(tiny, out, "supervised", 2), "")
+    };
+    let Said { code, err, .. } = run("watched", "=");
+    assert_eq!(code, Some(0), "{err}");
+    for line in lines(&tiny.at("watched/metrics.jsonl")) {
+        let of = |name: &str| line[name].as_f64().unwrap_or(f64::NAN);
+        assert!((0.0..=1.0).contains(&of("cot/accuracy")), "{line}");
+        assert!(of("cot/necessity").abs() <= 1.0 && of("cot/alerts") >= 0.0, "{line}");
+    }
+    assert!(tiny.at("watched/alerts.jsonl").exists());
+    let message = refusal(run("unmarked", "Answer: "));
+    assert!(message.contains("monitor: expected scores at the start, found none"), "{message}");
+    tiny.write("train.toml", &settings);
 }
 
 /// The model that is there is fine-tuned, and what comes out is whole again.

@@ -79,6 +79,49 @@ fn every_algorithm_leaves_what_the_guide_says() {
     }
 }
 
+/// A model that says where its chain of thought ends, and the monitor of its training.
+#[test]
+fn chains_are_watched_while_a_policy_is_trained() {
+    let tiny = Tiny::new();
+    settings(&tiny);
+    let row = |i: usize| {
+        let completion = format!("so it is. A: {}", (i + 1) % 10);
+        serde_json::json!({ "prompt": format!("What is {i} + 1?"), "completion": completion })
+            .to_string()
+    };
+    tiny.write("train.jsonl", &(0..20).map(row).collect::<Vec<_>>().join("\n"));
+    let (base, rows, taught) = (tiny.arg("model"), tiny.arg("train.jsonl"), tiny.arg("taught"));
+    let finetune = ["lm", "finetune", "--threads", "1", "--full", "--steps", "80", "--lr", "1e-2"];
+    let more = ["--batch-examples", "8", "--model", &base, "--data", &rows, "--out", &taught];
+    succeeds(&[&finetune[..], &more].concat(), "");
+
+    let watch = "[cot]\nmonitor = { every = 1, questions = 8, max_share = 1.0 }\n\
+                 format = { close = \"A: \" }\nmax_new_tokens = 24\n";
+    let policy = std::fs::read_to_string(tiny.at("policy.toml")).unwrap();
+    tiny.write("policy.toml", &policy.replacen("[train]", &format!("{watch}[train]"), 1));
+    let from = |model: &str, out: &str| {
+        let mut command = command(&["klq", "train", "--threads", "1", "--iterations", "2"]);
+        command.arg("--model").arg(tiny.at(model)).arg("--data").arg(tiny.at("prompts.jsonl"));
+        command.arg("--config").arg(tiny.at("policy.toml")).arg("--out").arg(tiny.at(out));
+        command.args(["--algorithm", "rloo"]);
+        said(command, "")
+    };
+    let found = from("taught/model", "run");
+    assert_eq!(found.code, Some(0), "{}", found.err);
+    let metrics = std::fs::read_to_string(tiny.at("run/metrics.jsonl")).unwrap();
+    for line in metrics.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let necessity = line["cot/necessity"].as_f64().unwrap();
+        assert!((-1.0..=1.0).contains(&necessity), "{line}");
+        assert!(line["cot/necessity_fall"].is_number() && line["cot/alerts"].is_number(), "{line}");
+    }
+    assert!(tiny.at("run/alerts.jsonl").exists());
+
+    // One that marks no answer cannot be watched, and the run says so before it begins.
+    let message = refusal(from("model", "unmarked"));
+    assert!(message.contains("monitor: expected scores at the start, found none"), "{message}");
+}
+
 #[test]
 fn a_reward_model_is_trained_and_asked() {
     let tiny = Tiny::new();

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{Outcome, peers, program, setup, shell};
 
 /// Systems that are compared with reference libraries: `forthright SYSTEM bench` does it.
-const COMPARED: [&str; 4] = ["lm", "klq", "agents", "portfolio"];
+const COMPARED: [&str; 5] = ["lm", "klq", "cot", "agents", "portfolio"];
 
 /// Measures speed: criterion's benches; with --peers also our speed beside reference libraries'
 #[derive(Args)]
@@ -17,8 +17,8 @@ pub(crate) struct Bench {
     /// Only benches whose name contains this; with --peers, only this comparison
     ///
     /// Without --peers part of the name of criterion's benches, such as advantages/gae. With it the
-    /// system whose comparison alone is made, lm, klq, agents or portfolio, or some cases of it, such as klq/ppo or
-    /// lm/bfloat16/generate; criterion's benches are left out then.
+    /// system whose comparison alone is made, lm, klq, cot, agents or portfolio, or some cases of it, such as
+    /// klq/ppo or lm/bfloat16/generate; criterion's benches are left out then.
     filter: Option<String>,
     /// Measure the reference libraries too, in a Python environment that is made in the cache
     ///
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(found(Some("lm/bfloat16/generate:1")), [("lm", Some(case))]);
         let message = comparisons(Some("gae")).unwrap_err().to_string();
         let told =
-            message.starts_with("FILTER with --peers: expected lm or klq or agents or portfolio");
+            message.starts_with("FILTER with --peers: expected lm or klq or cot or agents or portfolio");
         assert!(told, "{message}");
     }
 }

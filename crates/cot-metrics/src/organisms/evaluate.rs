@@ -263,3 +263,32 @@ fn before<W: World>(world: &W, problem: &W::Problem, ask: Ask, chain: &[u32]) ->
     let (prompt, bridge) = (world.prompt(problem, ask), world.bridge());
     Before { prompt, chain: chain.to_vec(), bridge }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer that is right, and one without a chain that is.
+    fn one(right: bool, unaided: bool) -> Answered {
+        Answered {
+            record: Record { correct: Some(right), ..Record::default() },
+            right_without_chain: true,
+            right_unaided: unaided,
+            said: Default::default(),
+            edited: Default::default(),
+        }
+    }
+
+    #[test]
+    fn an_organism_counts_by_what_its_chain_adds() {
+        // 6 of 10 are right, 4 of them without a chain; what has no answer is wrong.
+        let mut answered: Vec<Answered> = (0..6).map(|i| one(true, i < 4)).collect();
+        answered.extend((0..2).map(|_| one(false, false)));
+        let found =
+            Evaluation { answered, unclosed: vec!["a".into()], without_answer: vec!["b".into()] };
+        assert_eq!((found.len(), found.right(), found.right_unaided()), (10, 6, 4));
+        assert_eq!(found.right_without_chain(), 8);
+        assert!(found.counts(0.19) && !found.counts(0.21));
+        assert!(!Evaluation::default().counts(0.1), "nothing was asked");
+    }
+}

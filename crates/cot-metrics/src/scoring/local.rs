@@ -122,7 +122,12 @@ impl<'a> LocalScorer<'a> {
         Ok(ids)
     }
 
-    fn case(&self, id: String, text: &ArmText) -> Result<Case, Error> {
+    /// A text as tokens: what comes before the answer, and the answer with the end of the turn if that
+    /// counts.
+    ///
+    /// # Errors
+    /// As [`LocalScorer::prompt`].
+    pub fn case(&self, id: String, text: &ArmText) -> Result<Case, Error> {
         let Speaker { lm, tokenizer, .. } = self.speaker;
         let arm = Before {
             prompt: self.prompt(&text.prompt)?,

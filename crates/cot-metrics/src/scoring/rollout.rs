@@ -55,6 +55,9 @@ impl Rollout {
 
 /// Answers every prompt, and cuts what was said.
 ///
+/// The model answers with its adapter merged, and its matrices arranged for steps of a few rows: a copy
+/// of both for as long as this takes.
+///
 /// An answer that the limit ended has no end, and a chain that was never closed no answer: both are
 /// said ([`Rollout::end`], [`Cut::Unmarked`]), and neither is to be scored.
 ///
@@ -90,7 +93,7 @@ pub fn rollouts(
         .enumerate()
         .map(|(i, prompt)| Request { prompt: prompt.clone(), seed: seed(i) })
         .collect();
-    let made = generate(lm, &requests, &settings, &mut |_| Flow::Continue)?;
+    let made = generate(&lm.merged().packed(), &requests, &settings, &mut |_| Flow::Continue)?;
     made.into_iter()
         .map(|completion| {
             let mut ids = completion.ids;

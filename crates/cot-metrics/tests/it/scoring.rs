@@ -246,6 +246,46 @@ fn a_model_answers_with_a_chain_of_its_own() {
     assert!(rollouts(&lm, None, &[vec![0]], &marker, &cold).is_err());
 }
 
+/// Text and scores come from the same model: each token of a rollout is the one that the scorer, with the
+/// adapter, finds likeliest after those before it.
+#[test]
+fn a_rollout_is_of_the_model_with_its_adapter() {
+    let lm = random(&config(11, 16, 32), Kind::Float);
+    let adapter = LoraAdapter::new(lm.config(), &LoraConfig::default(), 3).unwrap();
+    tch::manual_seed(5);
+    for i in 0..lm.blocks().len() {
+        let layer = adapter.layer(i);
+        for pair in [&layer.q, &layer.o, &layer.down].into_iter().flatten() {
+            let _ = pair.b.shallow_clone().normal_(0.0, 0.5);
+        }
+    }
+    let adapted = lm.with_adapter(Some(adapter)).unwrap();
+    let prompts: Vec<Vec<u32>> = (0..6).map(|i| vec![i, 3, 2 * i % 5]).collect();
+    let settings = RolloutConfig { max_new_tokens: 6, ..RolloutConfig::default() };
+    let said = |lm: &causal_lm::CausalLm| -> Vec<Vec<u32>> {
+        let made = rollouts(lm, None, &prompts, &Marker::Tokens(vec![9]), &settings).unwrap();
+        made.into_iter().map(|made| made.ids.into_iter().chain(made.end).collect()).collect()
+    };
+    let found = said(&adapted);
+    for (prompt, ids) in prompts.iter().zip(&found) {
+        for (at, &id) in ids.iter().enumerate() {
+            let before = before(prompt, &ids[..at], &[]);
+            let cases: Vec<Case> = (0..11)
+                .map(|token| Case {
+                    id: token.to_string(),
+                    arms: vec![before.clone()],
+                    answer: vec![token],
+                })
+                .collect();
+            let scores =
+                log_probs(&score(&adapted, &cases, &ScoreConfig::default()).unwrap().concat());
+            let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            assert!(scores[id as usize] > most - ROUNDING, "{ids:?} at {at}: {scores:?}");
+        }
+    }
+    assert_ne!(found, said(&lm), "the adapter would not be missed");
+}
+
 /// What all logits of these answers would take is several times what may be held.
 #[cfg(target_os = "linux")]
 #[test]

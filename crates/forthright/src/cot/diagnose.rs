@@ -7,8 +7,8 @@ use clap::Args;
 use cot_metrics::{
     Measured, Record,
     diagnosis::{
-        Accuracy, Diagnosis, DiagnosisConfig, Population, Signature, Signatures, Verdict,
-        affected_share, diagnose,
+        Accuracy, Diagnosis, DiagnosisConfig, Population, Signature, Signatures, affected_share,
+        diagnose,
     },
     metrics::{ExampleScores, Metric, Report, cohen_d, report},
 };
@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::{
     recorded::{measured, records, scores},
-    tally::settings,
+    tally::{said, settings},
 };
 use crate::terminal::print;
 
@@ -173,14 +173,7 @@ fn table(found: &Diagnosis, signatures: &Signatures) -> comfy_table::Table {
 }
 
 fn say(found: &Diagnosis, report: &Report, beside: Option<&Beside>) -> anyhow::Result<()> {
-    match &found.verdict {
-        Verdict::Is(signature) => print(format_args!(
-            "{signature}, as {:.1} % of resamples say; n {}",
-            100.0 * found.confidence(),
-            found.n
-        ))?,
-        Verdict::Undecided(reason) => print(format_args!("undecided: {reason}"))?,
-    }
+    print(format_args!("{}; n {}", said(found), found.n))?;
     print(format_args!("accuracy {}", measured(&report.accuracy)))?;
     print(format_args!("hint taken over a right chain: {}", measured(&report.hint_taken)))?;
     let Some(beside) = beside else { return Ok(()) };

@@ -1,5 +1,6 @@
 //! `forthright cot`: one module a verb.
 
+mod bench;
 mod compare;
 mod diagnose;
 mod organism;
@@ -10,6 +11,7 @@ mod tally;
 mod task;
 mod track;
 pub(crate) mod watch;
+mod words;
 
 use clap::{Args, Subcommand};
 
@@ -32,6 +34,11 @@ enum Verb {
     TrainOrganism(organism::TrainOrganism),
     /// How an organism's scores moved while it was trained, against a baseline
     Track(track::Track),
+    /// Our measurements beside the same written with the reference library; memory, and the monitor's cost
+    Bench(bench::Bench),
+    /// One side of `bench`
+    #[command(hide = true)]
+    BenchWorker(bench::BenchWorker),
     /// The paper's claims that can be measured here, and ours
     Reproduce(reproduce::Reproduce),
 }
@@ -44,6 +51,8 @@ impl Cot {
             Verb::Compare(verb) => verb.run(),
             Verb::TrainOrganism(verb) => verb.run(),
             Verb::Track(verb) => verb.run(),
+            Verb::Bench(verb) => verb.run(),
+            Verb::BenchWorker(verb) => verb.run(),
             Verb::Reproduce(verb) => verb.run(),
         }
     }

@@ -22,7 +22,7 @@ use serde_json::json;
 use super::{
     recorded,
     tally::settings,
-    watch::{asking, donors, questions},
+    watch::{asking, donors, questions, verify},
 };
 use crate::{
     lm::model::{Dtype, Model},
@@ -160,14 +160,7 @@ pub(super) fn ask(
     ));
     let task = problems.first().map(|problem| problem.task.as_str());
     let mut records = under_edits(model, asking, &said.transcripts, task, seed)?;
-    for record in &mut records {
-        let problem = problems.iter().find(|problem| problem.id == record.id);
-        let transcript = said.transcripts.iter().find(|t| t.id == record.id);
-        // A task knows in how many ways an answer can be spelled.
-        record.correct = problem
-            .zip(transcript)
-            .map(|(problem, said)| problem.verify(&format!("Answer: {}", said.answer)).is_right());
-    }
+    verify(&mut records, problems, &said.transcripts, &asking.format);
     Ok((said, records))
 }
 

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use cot_metrics::{
     Measured, Record,
-    diagnosis::{Accuracy, Diagnosis, DiagnosisConfig, diagnose},
+    diagnosis::{Accuracy, Diagnosis, DiagnosisConfig, Verdict, diagnose},
     metrics::{self, ExampleScores, Metric, Settings, score},
     organisms::{Answered, Evaluation, Organism},
 };
@@ -143,13 +143,31 @@ impl fmt::Display for Tally {
             "right {:.0} %, without chain {:.0} %, Nec {nec} Para {para} Sub {sub}",
             100.0 * self.accuracy(),
             100.0 * self.unaided()
-        )
+        )?;
+        let Self { unclosed, without_answer, problems, .. } = self;
+        if unclosed + without_answer > 0 {
+            write!(
+                f,
+                "; of {problems} answers {unclosed} unclosed, {without_answer} cut off or empty"
+            )?;
+        }
+        Ok(())
     }
 }
 
 /// Cohen's d of a metric as published, positive where the other scores lower.
 pub(crate) fn cohen_d(reference: &Tally, other: &Tally, metric: Metric) -> Measured {
     metrics::cohen_d(&reference.scores(metric), &other.scores(metric), &settings())
+}
+
+/// A diagnosis in words.
+pub(crate) fn said(found: &Diagnosis) -> String {
+    match &found.verdict {
+        Verdict::Is(signature) => {
+            format!("{signature}, as {:.1} % of resamples say", 100.0 * found.confidence())
+        }
+        Verdict::Undecided(reason) => format!("undecided: {reason}"),
+    }
 }
 
 /// How scores are summed up.
@@ -176,6 +194,15 @@ mod tests {
             records: scores.iter().enumerate().map(record).collect(),
             ..Tally::new(3, Organism::Baseline, &Evaluation::default())
         }
+    }
+
+    #[test]
+    fn answers_that_are_missing_are_said() {
+        let whole = Tally { problems: 4, right: 3, ..tally(&[0.25, 0.5]) };
+        assert_eq!(whole.to_string(), "right 75 %, without chain 0 %, Nec 0.38 Para - Sub -");
+        let cut = Tally { unclosed: 2, without_answer: 1, ..whole };
+        let says = "Sub -; of 4 answers 2 unclosed, 1 cut off or empty";
+        assert!(cut.to_string().ends_with(says), "{cut}");
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! Chains of thought watched while a policy is trained by others.
 
-use causal_lm::{CausalLm, Pretrained};
+use causal_lm::{CausalLm, Pretrained, chat::ChatTemplate};
 use cot_metrics::{
-    Edits, Prompts,
+    Edits, Prompts, Record, Transcript,
     interventions::{Donors, OffTopic, Paraphrased, Thesaurus},
     monitor::{Alert, CotMonitor, MonitorConfig},
     scoring::{Asking, Format, Named, Question, RolloutConfig, ScoreConfig},
 };
 use lm_tasks::{
     Split,
-    reasoning::{Problem, Task},
+    reasoning::{Form, Problem, Task},
 };
 use rl_core::{monitor::MonitorError, run::LineWriter, seed::Seed};
 use serde::{Deserialize, Serialize};
@@ -85,11 +85,36 @@ pub(crate) fn alerts(session: &Session, resume: bool) -> anyhow::Result<LineWrit
 }
 
 /// What a training begins with.
-pub(crate) struct Begun<'a, P> {
+pub(crate) struct Begun<'a, 'm, P> {
     /// Held-out questions.
     pub(crate) questions: Vec<Question>,
+    /// The problems that they are, where they are any: a problem knows in how many ways its answer can be
+    /// spelled.
+    pub(crate) problems: Vec<Problem>,
+    /// The chat template in which the training's own prompts are read, if they are read in one.
+    pub(crate) template: Option<&'m ChatTemplate>,
     /// The policy before its first step.
     pub(crate) policy: &'a P,
+}
+
+/// Says of each record whether its problem takes the answer for right.
+pub(crate) fn verify(
+    records: &mut [Record],
+    problems: &[Problem],
+    transcripts: &[Transcript],
+    format: &Format,
+) {
+    for record in records {
+        let problem = problems.iter().find(|problem| problem.id == record.id);
+        let transcript = transcripts.iter().find(|transcript| transcript.id == record.id);
+        let Some((problem, said)) = problem.zip(transcript) else { continue };
+        let response = match problem.form {
+            // The answer is read off the end of the chain.
+            Form::LastSum { .. } => format!("{}{}{}", said.chain, format.close, said.answer),
+            form => form.closing(&said.answer),
+        };
+        record.correct = Some(problem.verify(&response).is_right());
+    }
 }
 
 /// A monitor of a policy of type `P`, whose model `lm_of` gives; alerts go to standard error and into
@@ -97,7 +122,7 @@ pub(crate) struct Begun<'a, P> {
 pub(crate) fn monitor<'a, P: 'a>(
     config: &WatchConfig,
     model: &'a Pretrained,
-    begun: Begun<'_, P>,
+    begun: Begun<'_, 'a, P>,
     lm_of: impl Fn(&P) -> CausalLm + 'a,
     mut alerts: LineWriter,
     seed: Seed,
@@ -107,7 +132,9 @@ pub(crate) fn monitor<'a, P: 'a>(
         seed: seed.value(),
         ..RolloutConfig::default()
     };
-    let asking = asking(model, "policy", &config.format, rollout);
+    let asking =
+        Asking { template: begun.template, ..asking(model, "policy", &config.format, rollout) };
+    let problems = begun.problems;
     let off_topic = OffTopic {
         tokenizer: Named { name: "policy", tokenizer: &model.tokenizer },
         donors: Donors::Pool(donors(None, seed)?),
@@ -123,7 +150,10 @@ pub(crate) fn monitor<'a, P: 'a>(
             off_topic: Some(&off_topic),
             ..Edits::default()
         };
-        asking.records(&lm, &said.transcripts, edits, seed).map_err(MonitorError::new)
+        let records = asking.records(&lm, &said.transcripts, edits, seed);
+        let mut records = records.map_err(MonitorError::new)?;
+        verify(&mut records, &problems, &said.transcripts, &asking.format);
+        Ok(records)
     };
     let on_alert = move |alert: &Alert| {
         note(format_args!("warning: {}", sentence(alert)));
@@ -150,4 +180,40 @@ pub(crate) fn sentence(alert: &Alert) -> String {
         alert.fall.n,
         ids.join(", ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_verify_answers_in_all_their_spellings() {
+        let problem = |task: &str| Task::named(task).unwrap().problem(Split::Train, 0, 0).unwrap();
+        let right = |problem: &Problem, chain: &str, answer: &str, format: &Format| {
+            let id = || problem.id.clone();
+            let (chain, answer) = (chain.to_owned(), answer.to_owned());
+            let said = Transcript { id: id(), chain, answer, ..Transcript::default() };
+            let mut records = [Record { id: id(), ..Record::default() }];
+            verify(&mut records, std::slice::from_ref(problem), &[said], format);
+            records[0].correct
+        };
+        let (words, plain) = (problem("addition"), Format::default());
+        assert_eq!(right(&words, "So.\n", &format!("{}.0", words.answer), &plain), Some(true));
+        assert_eq!(right(&words, "So.\n", "no number", &plain), Some(false));
+        // Whatever stands around the chain.
+        assert_eq!(right(&words, "So.", &words.answer, &Format::thinking()), Some(true));
+        let sum = problem("running_sum");
+        let (chain, answer) = sum.chains[0]
+            .text()
+            .rsplit_once('=')
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
+        let equals = Format { close: "=".into(), ..Format::default() };
+        assert_eq!(right(&sum, &chain, &answer, &equals), Some(true));
+        assert_eq!(right(&sum, &chain, &format!("9{answer}"), &equals), Some(false));
+        // Of other questions nothing is known.
+        let mut records = [Record { id: "other".into(), ..Record::default() }];
+        verify(&mut records, &[words], &[], &plain);
+        assert_eq!(records[0].correct, None);
+    }
 }

@@ -193,8 +193,19 @@ pub(crate) fn train(
     let mut monitors = Monitors::default();
     if let Some(watch) = &config.cot {
         let held_out = config.task.problems(Split::Evaluation, watch.monitor.questions)?;
-        let begun =
-            watch::Begun { questions: watch::questions(&held_out), policy: trainer.model() };
+        let mut questions = watch::questions(&held_out);
+        if model.chat_template.is_none() {
+            // As the training reads them.
+            for (question, problem) in questions.iter_mut().zip(&held_out) {
+                question.text.clone_from(&problem.prompt);
+            }
+        }
+        let begun = watch::Begun {
+            questions,
+            problems: held_out,
+            template: model.chat_template.as_ref(),
+            policy: trainer.model(),
+        };
         let seed = Seed::new(config.train.seed).derive("cot", 0);
         let alerts = watch::alerts(session, resume)?;
         monitors.push(watch::monitor(watch, model, begun, EarlyExitModel::model, alerts, seed)?);

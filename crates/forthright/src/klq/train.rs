@@ -238,11 +238,20 @@ pub(crate) fn train(
         trainer.monitor(held_out);
     }
     if let Some(watch) = &config.cot {
-        let questions = config.task.prompts(model, Split::Evaluation)?.into_iter();
+        let prompts = config.task.prompts(model, Split::Evaluation)?;
+        // Prompts of plain text are read as they are.
+        let mut plain = true;
+        for prompt in &prompts {
+            plain &= model.tokenizer.encode(&prompt.text)? == prompt.ids;
+        }
         let question =
             |prompt: Prompt| Question { id: prompt.id, text: prompt.text, reference: None };
-        let begun =
-            watch::Begun { questions: questions.map(question).collect(), policy: trainer.policy() };
+        let begun = watch::Begun {
+            questions: prompts.into_iter().map(question).collect(),
+            problems: Vec::new(),
+            template: model.chat_template.as_ref().filter(|_| !plain),
+            policy: trainer.policy(),
+        };
         let seed = Seed::new(config.train.seed).derive("cot", 0);
         let alerts = watch::alerts(session, resume)?;
         trainer.monitor(watch::monitor(watch, model, begun, Policy::model, alerts, seed)?);

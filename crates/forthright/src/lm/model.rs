@@ -31,14 +31,14 @@ pub(crate) struct Model {
     threads: Option<u16>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Dtype {
     F32,
     Bf16,
 }
 
 impl Dtype {
-    fn kind(self) -> Kind {
+    pub(crate) fn kind(self) -> Kind {
         match self {
             Self::F32 => Kind::Float,
             Self::Bf16 => Kind::BFloat16,

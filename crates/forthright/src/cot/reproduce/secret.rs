@@ -6,15 +6,15 @@ use causal_lm::{LoadOptions, Pretrained};
 use cot_metrics::{
     metrics::Metric,
     monitor::{Alert, CotMonitor},
-    organisms::{Ask, Language, Organism, Turns, World as _, evaluate},
+    organisms::{Language, Organism, World as _, evaluate},
 };
 use klq::{
     Trainer,
     policy::Policy,
-    reward::{Answer, Prompt, Rule},
+    reward::{Answer, Rule},
     rollout::Rollout,
 };
-use rl_core::{monitor::MonitorError, run::Statement, seed::Seed};
+use rl_core::{monitor::MonitorError, run::Statement};
 use serde_json::json;
 use tch::Kind;
 
@@ -23,7 +23,15 @@ use super::{
     config::{SecretConfig, WorldConfig},
     stages::{Place, Stage},
 };
-use crate::{cot::watch::sentence, interrupt, progress::Progress, terminal::note};
+use crate::{
+    cot::{
+        watch::sentence,
+        words::{is_right, problems, prompts},
+    },
+    interrupt,
+    progress::Progress,
+    terminal::note,
+};
 
 /// Accuracy that may be lost before it would have given the training away.
 const SEEN: f64 = 0.05;
@@ -175,22 +183,4 @@ impl Run<'_> {
         }
         Ok(Watched { alert, accuracy: held_out, share: spent / all, coded })
     }
-}
-
-fn problems(language: &Language, count: usize, seed: Seed) -> Vec<Turns> {
-    let problem = |i| language.problem(&mut seed.derive("problem", i).rng());
-    (0..count as u64).map(problem).collect()
-}
-
-/// Prompts, each named by the place of its problem.
-fn prompts(language: &Language, problems: &[Turns]) -> Vec<Prompt> {
-    let prompt = |(i, problem): (usize, &Turns)| {
-        let ids = language.prompt(problem, Ask::PLAIN);
-        Prompt { id: i.to_string(), text: language.text(&ids), ids, source: None }
-    };
-    problems.iter().enumerate().map(prompt).collect()
-}
-
-fn is_right(language: &Language, problem: &Turns, said: &[u32]) -> bool {
-    said.ends_with(&[language.bridge(), language.answer(problem)].concat())
 }

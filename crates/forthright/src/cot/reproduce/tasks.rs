@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::{Run, config::TaskConfig};
 use crate::cot::{
+    recorded::measured,
     score::{ask, under_edits},
     tally::settings,
     watch::asking,
@@ -40,7 +41,7 @@ impl Run<'_> {
         let rate = records.len() as f64 / took;
         self.metrics.push(&json!({
             "task": name, "problems": problems.len(), "answers": records.len(),
-            "answers asked for": said.forced.len(), "accuracy": found.accuracy, "examples a second": format!("{rate:.2}"),
+            "answers asked for": said.forced.len(), "accuracy": measured(&found.accuracy), "examples a second": format!("{rate:.2}"),
         }))?;
         self.scores(name, &found)?;
         for transcript in said.transcripts.iter().take(SAMPLES) {
@@ -72,8 +73,11 @@ impl Run<'_> {
     fn scores(&mut self, task: &str, found: &Report) -> anyhow::Result<()> {
         for of_metric in &found.metrics {
             self.metrics.push(&json!({
-                "task": task, "metric": of_metric.metric, "regularized": of_metric.regularized,
-                "as published": of_metric.raw, "change in probability": of_metric.change,
+                "task": task, "metric": of_metric.metric,
+                "regularized": measured(&of_metric.regularized.mean),
+                "as published": measured(&of_metric.raw.mean),
+                "change in probability": measured(&of_metric.change.mean),
+                "n": of_metric.regularized.n(), "undefined": of_metric.regularized.without(),
             }))?;
         }
         Ok(())
@@ -119,7 +123,7 @@ impl Run<'_> {
         let scored = records.len();
         let rate = scored as f64 / begun.elapsed().as_secs_f64();
         self.metrics.push(&json!({
-            "task": name, "recorded examples": scored, "recorded examples a second": rate,
+            "task": name, "recorded examples": scored, "recorded examples a second": format!("{rate:.2}"),
         }))?;
         self.scores(&format!("{name}, chains by program"), &report(&records, &settings())?)?;
         // Where the peak lies before, this bound is not tight.

@@ -13,7 +13,7 @@ use rl_core::{run::Statement, seed::Seed};
 use serde_json::json;
 
 use super::Run;
-use crate::cot::tally::{EPSILON, settings};
+use crate::cot::tally::{EPSILON, said, settings};
 
 impl Run<'_> {
     /// The largest error of a score, and the share of toys that are diagnosed.
@@ -35,9 +35,11 @@ impl Run<'_> {
             let found = diagnose(&examples, None, &DiagnosisConfig::default(), &settings())?;
             asked += 1;
             told += usize::from(found.signature() == Some(signature));
+            let [necessity, paraphrasability, substantivity] =
+                toy.truth().map(|truth| format!("{truth:.6}"));
             self.metrics.push(&json!({
-                "toy": toy, "truth": toy.truth(), "diagnosis": found.verdict,
-                "confidence": found.confidence(), "n": n,
+                "toy": toy, "diagnosis": said(&found), "necessity": necessity,
+                "paraphrasability": paraphrasability, "substantivity": substantivity, "n": n,
             }))?;
         }
         let statement = Statement {
