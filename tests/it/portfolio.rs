@@ -145,7 +145,7 @@ fn bad_input_is_one_sentence() {
 const TRAINED_PLAN: &str = "../crates/forthright/configs/portfolio/quote_trained.toml";
 
 /// A market in which firms learn little, fast.
-const QUICK: &str = r#"
+const QUICK: &str = r"
 compare = false
 [experiment]
 trials = 2
@@ -158,7 +158,7 @@ epoch = { customers = 300 }
 process_rows = 20
 forest = { trees = 2 }
 network = { hidden = [4], epochs = 3 }
-"#;
+";
 
 #[test]
 fn what_train_learns_quotes_a_table_and_another_plan_is_judged_by_its_log() {
