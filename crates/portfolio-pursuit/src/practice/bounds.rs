@@ -181,4 +181,18 @@ mod tests {
         let bad = PriceLimits { decrease: Some(f64::NAN), ..PriceLimits::default() };
         assert!(bad.validate().is_err() && LIMITS.validate().is_ok());
     }
+
+    #[test]
+    fn the_tightest_cap_is_the_one_that_holds() {
+        let limits =
+            PriceLimits { most_multiple: 5.0, increase: Some(0.1), ..PriceLimits::default() };
+        for (new_business, high, bound) in [
+            (Some(300.0), 220.0, Bound::Increase),
+            (Some(210.0), 210.0, Bound::NewBusiness),
+            (None, 220.0, Bound::Increase),
+        ] {
+            let range = limits.range(100.0, Some(200.0), new_business).unwrap();
+            assert!((range.high - high).abs() < 1e-9 && range.high_bound == bound, "{range:?}");
+        }
+    }
 }

@@ -273,4 +273,14 @@ mod tests {
         let zero = kernel_weights(&[1.1], &[0.0], &[1.1], [1.0, 1.2], 0.1).unwrap_err();
         assert_eq!(zero.to_string(), "density of quote 0: expected a number above 0, found 0");
     }
+
+    /// Weights 0, 1, 3 and rewards 5, 2, 4 by hand: 14/4, and influences 3.5, 2.375, 4.625.
+    #[test]
+    fn three_quotes_by_hand() {
+        let found = self_normalized(&[0.0, 1.0, 3.0], &[5.0, 2.0, 4.0], 0.95).unwrap();
+        assert!((found.estimate.value - 3.5).abs() < 1e-12);
+        assert!((found.estimate.std_error - 1.125 / 3_f64.sqrt()).abs() < 1e-12);
+        assert!((found.effective - 1.6).abs() < 1e-12);
+        assert!((found.largest_share - 0.75).abs() < 1e-12);
+    }
 }

@@ -204,8 +204,22 @@ fn portfolios(
         let digit = |code: u64, i: usize| (code / side.pow(i as u32) % side) as u32;
         return all.map(|code| (0..d).map(|i| digit(code, i)).collect()).collect();
     }
+    let mut out = drawn(goal, average, t, count, rng);
+    out.sort_unstable();
+    out.dedup();
+    out
+}
+
+/// The same where they are many, each as often as it is drawn.
+fn drawn(
+    goal: &Goal,
+    average: &[f64],
+    t: u32,
+    count: usize,
+    rng: &mut ChaCha8Rng,
+) -> Vec<Vec<u32>> {
     let horizon = f64::from(goal.horizon());
-    let target = goal.target();
+    let (d, target) = (goal.categories(), goal.target());
     let mut out: Vec<Vec<u32>> = Vec::with_capacity(count);
     let third = count / 3;
     for j in 0..third {
@@ -228,15 +242,13 @@ fn portfolios(
         };
         out.push(around.iter().map(draw).collect());
     }
-    out.sort_unstable();
-    out.dedup();
     out
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::portfolio::Loss;
+    use super::{super::InstanceBids, *};
+    use crate::{exact::Instance, portfolio::Loss};
 
     #[test]
     fn few_portfolios_are_all_visited_and_many_are_not() {
@@ -251,5 +263,67 @@ mod tests {
         let some = portfolios(&goal, &[20.0, 8.0], 60, 24, &mut rng);
         assert!(some.len() <= 24 && some.len() > 15);
         assert!(some.iter().flatten().all(|n| *n <= 60));
+    }
+
+    /// Means by hand, of 24 portfolios after 60 of 100 customers: eight on the segment, eight around the
+    /// average, eight around the target.
+    #[test]
+    fn portfolios_lie_where_they_were_published_to() {
+        let goal = Goal::new(Loss::default(), vec![30.0, 4.0], 100).unwrap();
+        let average = [20.0, 8.0];
+        let mut rng = Seed::new(2).rng();
+        let times = 4000;
+        let mut sums = vec![[0.0; 2]; 24];
+        for _ in 0..times {
+            for (sum, portfolio) in sums.iter_mut().zip(drawn(&goal, &average, 60, 24, &mut rng)) {
+                sum.iter_mut().zip(portfolio).for_each(|(s, n)| *s += f64::from(n));
+            }
+        }
+        for (j, sum) in sums.iter().enumerate() {
+            for i in 0..2 {
+                let found = sum[i] / f64::from(times);
+                let expected = if j < 8 {
+                    // From 1.9 times the larger of average and target, by elevenths of the way to a
+                    // tenth of the smaller.
+                    let (low, high) = ([2.0, 0.4][i], [57.0, 15.2][i]);
+                    0.6 * (high - (high - low) * j as f64 / 11.0)
+                } else if j < 16 {
+                    0.6 * (average[i] + 1.0)
+                } else {
+                    0.6 * (goal.target()[i] + 1.0)
+                };
+                // A binomial count has a deviation below 4.
+                assert!((found - expected).abs() < 0.3, "{j} {i}: {found} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn knots_are_spread_over_the_counts_between_the_ends() {
+        let portfolios: Vec<Vec<u32>> = (0..10).map(|n| vec![7, n]).collect();
+        assert_eq!(knots(&portfolios, 1, 3), [3.0, 5.0, 7.0]);
+        assert_eq!(knots(&portfolios, 1, 8), (1..9).map(f64::from).collect::<Vec<_>>());
+        assert!(knots(&portfolios, 0, 3).is_empty());
+    }
+
+    /// Two customers, all alike: y(n) = −l(n) + h(l(n) − l(n+1)) before the last.
+    #[test]
+    fn a_step_is_bellmans_equation() {
+        let mut two = Instance::golden();
+        (two.horizon, two.target) = (2, vec![1.0]);
+        two.types.truncate(1);
+        two.types[0].probability = 1.0;
+        let (responses, goal) = InstanceBids(&two).problem(1).unwrap();
+        let (config, loading) =
+            (BackwardConfig { customers: 7, ..BackwardConfig::default() }, 0.07);
+        let plan =
+            BackwardPursuit::learn(&responses, &goal, &[0.5], loading, &config, Seed::new(1))
+                .unwrap();
+        let y =
+            |n: u32| -goal.part(0, f64::from(n)) + responses.gain(0, goal.relief(0, n), loading);
+        let found = plan.gain(Members::new([0]), &[0], 0);
+        assert!((found - (y(1) - y(0))).abs() < 1e-9, "{found} {}", y(1) - y(0));
+        let last = plan.gain(Members::new([0]), &[1], 1);
+        assert!((last - goal.relief(0, 1)).abs() < 1e-12);
     }
 }

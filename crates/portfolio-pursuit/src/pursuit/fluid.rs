@@ -167,3 +167,37 @@ impl Pursuit for StaticPursuit {
         members.iter().map(|i| self.worth[i]).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::InstanceBids, *};
+    use crate::exact::Instance;
+
+    /// Customers all alike, so that the objective is known but for one integral.
+    #[test]
+    fn the_objective_is_profit_less_the_expected_loss() {
+        let mut alike = Instance::golden();
+        (alike.horizon, alike.target) = (40, vec![2.0]);
+        alike.types.truncate(1);
+        alike.types[0].probability = 1.0;
+        let (responses, goal) = InstanceBids(&alike).problem(1).unwrap();
+        let (loading, worth) = (0.02, 3.0);
+        let config = FluidConfig::default();
+        let plan = StaticPursuit::plan(&responses, &goal, loading, &config, None).unwrap();
+        let sold = responses.at(0, 1.02 - 0.03);
+        let (left, before) = (25.0, 10.0);
+        let profit = left * sold.probability * 100.0 * (sold.offer - 1.02);
+        // E l(N) by a fine sum, N normal with the variance of a Poisson variable.
+        let (mean, spread) = (before + left * sold.probability, (left * sold.probability).sqrt());
+        let (mut loss, mut mass) = (0.0, 0.0);
+        for i in -3000..=3000 {
+            let z = f64::from(i) / 500.0;
+            let density = (-0.5 * z * z).exp();
+            loss += density * goal.part(0, (mean + spread * z).max(0.0));
+            mass += density;
+        }
+        let (found, rates) = plan.value(&[worth], &[10], 15);
+        assert!((found - (profit - loss / mass)).abs() < 0.02, "{found} {}", profit - loss / mass);
+        assert!((rates[0] - sold.probability).abs() < 1e-12);
+    }
+}

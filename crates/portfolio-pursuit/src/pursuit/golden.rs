@@ -8,7 +8,7 @@ use super::{
     TablePursuit,
 };
 use crate::{
-    exact::{CustomerType, Instance, evaluate, solve},
+    exact::{Acceptance, CustomerType, Instance, evaluate, solve},
     portfolio::{Loss, Members},
 };
 
@@ -283,5 +283,40 @@ fn duals_follow_their_formula() {
             assert!((found - worth).abs() < 1e-9, "{t}: {found} {worth}");
         }
         assert!(worth > 25.0, "{worth} has met what asks for none");
+    }
+}
+
+/// A cost that is loaded by a twentieth is one so much higher, over which the same prices are lower.
+#[test]
+fn tables_count_the_loading() {
+    let loading = 0.05;
+    let (responses, goal) = scaled(1.0);
+    let plan = TablePursuit::plan(&responses, &goal, loading, &TableConfig::default()).unwrap();
+    let mut loaded = Instance::golden();
+    loaded.prices.iter_mut().for_each(|a| *a /= 1.0 + loading);
+    for kind in &mut loaded.types {
+        kind.cost *= 1.0 + loading;
+        let (slope, center) = (40.0 * (1.0 + loading), 1.06 / (1.0 + loading));
+        kind.acceptance = Acceptance::Logistic { slope, center };
+    }
+    let exact = solve(&loaded).unwrap();
+    for (time, portfolio) in [(0, [0, 0]), (7, [2, 4]), (12, [3, 3]), (19, [6, 3])] {
+        for i in 0..2 {
+            let expected = exact.table().gain(time + 1, &portfolio, Members::new([i]));
+            let found = plan.category(i, portfolio[i], time);
+            assert!((found - expected).abs() < 0.05, "{time} {i}: {found} {expected}");
+        }
+    }
+}
+
+#[test]
+fn a_damped_sweep_goes_part_of_the_way() {
+    let (responses, goal) = scaled(1.0);
+    let of = |damping| {
+        let config = TableConfig { sweeps: 1, damping };
+        TablePursuit::plan(&responses, &goal, 0.0, &config).unwrap().start().to_vec()
+    };
+    for (whole, part) in of(0.0).into_iter().zip(of(0.75)) {
+        assert!(whole.abs() > 1.0 && (part - 0.25 * whole).abs() < 1e-9, "{whole} {part}");
     }
 }

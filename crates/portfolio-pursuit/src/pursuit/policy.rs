@@ -41,3 +41,41 @@ impl Pursuit for NoPursuit {
         0.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rl_core::seed::Seed;
+
+    use super::{super::InstanceBids, *};
+    use crate::exact::Instance;
+
+    struct Constant(f64);
+
+    impl Pursuit for Constant {
+        fn worth(&mut self, _: Members, _: &[u32], _: u32) -> f64 {
+            self.0
+        }
+    }
+
+    /// p(a) (C (a − 1 − loading) + m) is largest at the quote, among all prices.
+    #[test]
+    fn quotes_are_the_best_for_what_a_sale_is_worth() {
+        let golden = Instance::golden();
+        let bids = InstanceBids(&golden);
+        for (worth, loading) in [(0.0, 0.0), (9.0, 0.0), (-9.0, 0.0), (4.0, 0.03), (0.0, 0.03)] {
+            let mut policy = PursuitPolicy::new(&bids, Constant(worth), loading);
+            let enquiry = Enquiry {
+                features: &[1.0],
+                cost: 200.0,
+                members: Members::NONE,
+                portfolio: &[0, 0],
+                time: 0,
+                horizon: 20,
+            };
+            let quote = policy.quote(&enquiry, &mut Stream::at(Seed::new(0), 0));
+            let value = |a: f64| bids.probability(&1, a) * (200.0 * (a - 1.0 - loading) + worth);
+            let most = golden.prices.iter().map(|a| value(*a)).fold(f64::NEG_INFINITY, f64::max);
+            assert!(value(quote) >= most - 1e-12, "{worth} {loading}: {quote}");
+        }
+    }
+}

@@ -220,4 +220,50 @@ mod tests {
         assert_eq!((few.cost(2), few.members(2)), (all.cost(4), all.members(4)));
         assert_eq!(few.at(2, 1.03), all.at(4, 1.03));
     }
+
+    /// Any price is worth no more, however much or little a sale is; nor much less.
+    #[test]
+    fn gains_lie_below_their_bound_far_and_near() {
+        struct Flat;
+
+        impl Bids for Flat {
+            type Prospect = ();
+
+            fn prospect(&self, _: &[f64], _: f64) {}
+
+            fn offer(&self, (): &(), k: f64) -> f64 {
+                flat().best_offer(k)
+            }
+
+            fn probability(&self, (): &(), offer: f64) -> f64 {
+                flat().probability(offer)
+            }
+        }
+
+        fn flat() -> Mixture<'static> {
+            Mixture { level: 0.5, slope: 0.3, market: 1.0, shifts: &[0.0] }
+        }
+
+        let row = [1.05];
+        let one = || std::iter::once((&row[..], 800.0, Members::NONE));
+        let most = |worth: f64, p: &dyn Fn(f64) -> f64| {
+            let value = |a: f64| p(a) * (800.0 * (a - 1.0) + worth);
+            (0..=20_000).map(|j| value(1.0 + f64::from(j) / 2e4)).fold(f64::NEG_INFINITY, f64::max)
+        };
+        let steep = Responses::new(&Curve, one());
+        let flat_one = Responses::new(&Flat, one());
+        for times in [-2.9, -0.4, -0.01, 0.0, 0.003, 0.2, 1.4, 2.9, 3.4, 20.0] {
+            let worth = 800.0 * times;
+            let truth = most(worth, &|a| curve(1.05).probability(a));
+            let bound = steep.gain_above(0, worth, &mut 0);
+            assert!(
+                bound > truth - 1e-4 && bound < truth + 0.5 + 0.001 * truth,
+                "{times}: {bound} {truth}"
+            );
+            // Here the best offer is not yet the lowest where the table of k ends.
+            let truth = most(worth, &|a| flat().probability(a));
+            let bound = flat_one.gain_above(0, worth, &mut 0);
+            assert!(bound > truth - 1e-4, "{times}: {bound} {truth}");
+        }
+    }
 }

@@ -250,6 +250,16 @@ mod tests {
     }
 
     #[test]
+    fn customers_in_no_category_bring_their_profit() {
+        let mut third = Instance::golden();
+        third.types.push(CustomerType { categories: vec![], ..third.types[1].clone() });
+        third.types.iter_mut().for_each(|kind| kind.probability = 1.0 / 3.0);
+        let (found, optimum) = bounds(&third);
+        let gap = found.separable - optimum;
+        assert!((0.0..0.2).contains(&gap), "{gap}");
+    }
+
+    #[test]
     fn without_a_loss_all_is_profit() {
         let mut free = Instance::golden();
         free.loss.scale = 0.0;
