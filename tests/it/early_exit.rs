@@ -189,7 +189,7 @@ fn watched(tiny: &Tiny) {
     let watch = |close: &str| {
         let monitor = "monitor = { every = 1, questions = 12, max_share = 1.0 }";
         format!(
-            "{settings}[cot]\n{monitor}\nformat = {{ close = \"{close}\" }}\nmax_new_tokens = 14\n"
+            "{settings}[cot]\n{monitor}\nformat = {{ close = \"{close}\" }}\nmax_new_tokens = 24\n"
         )
     };
     let run = |out: &str, close: &str| {
