@@ -189,7 +189,7 @@ fn watched(tiny: &Tiny) {
     let watch = |close: &str| {
         let monitor = "monitor = { every = 1, questions = 12, max_share = 1.0 }";
         format!(
-            "{settings}[cot]\n{monitor}\nformat = {{ close = \"{close}\" }}\nmax_new_tokens = 14\n"
+            "{settings}[cot]\n{monitor}\nformat = {{ close = \"{close}\" }}\nmax_new_tokens = 24\n"
         )
     };
     let run = |out: &str, close: &str| {
@@ -204,8 +204,10 @@ fn watched(tiny: &Tiny) {
         assert!(of("cot/necessity").abs() <= 1.0 && of("cot/alerts") >= 0.0, "{line}");
     }
     assert!(tiny.at("watched/alerts.jsonl").exists());
+    // Letters are none of this model's characters.
     let message = refusal(run("unmarked", "Answer: "));
-    assert!(message.contains("monitor: expected scores at the start, found none"), "{message}");
+    let says = "format.close: expected a mark that the model's tokenizer has tokens for, found \"Answer: \"";
+    assert!(message.contains(says), "{message}");
     tiny.write("train.toml", &settings);
 }
 

@@ -127,8 +127,8 @@ mod tests {
         let case = "bfloat16/generate:1";
         assert_eq!(found(Some("lm/bfloat16/generate:1")), [("lm", Some(case))]);
         let message = comparisons(Some("gae")).unwrap_err().to_string();
-        let told =
-            message.starts_with("FILTER with --peers: expected lm or klq or cot or agents or portfolio");
+        let told = message
+            .starts_with("FILTER with --peers: expected lm or klq or cot or agents or portfolio");
         assert!(told, "{message}");
     }
 }

@@ -80,7 +80,12 @@ impl Asking<'_> {
         let scorer = self.scorer(lm)?;
         let prompts: Vec<Vec<u32>> =
             questions.iter().map(|q| scorer.prompt(&q.text)).collect::<Result<_, _>>()?;
-        let marker = Marker::Text(self.format.close.trim().to_owned());
+        let close = &self.format.close;
+        if self.tokenizer.encode(close)?.is_empty() {
+            let expected = "a mark that the model's tokenizer has tokens for";
+            return Err(Error::setting("format.close", expected, format!("{close:?}")));
+        }
+        let marker = Marker::Text(close.trim().to_owned());
         let made = rollouts(lm, Some(self.tokenizer), &prompts, &marker, &self.rollout)?;
         let mut said = Said::default();
         let mut unmarked = Vec::new();

@@ -13,6 +13,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
+use tch::Kind;
 use work::Work;
 pub(crate) use worker::BenchWorker;
 
@@ -125,6 +126,7 @@ struct Turn {
 /// The turns of a case that count.
 struct Measured {
     case: Case,
+    dtype: Kind,
     ours: Vec<Turn>,
     peer: Vec<Turn>,
 }
@@ -180,7 +182,7 @@ impl Bench {
             Side::peer(python, PEER, [work.as_os_str(), OsStr::new(how)], OpenMp::Chosen)
         });
         let mut peer = peer.transpose()?;
-        let mut measured = Measured { case, ours: vec![], peer: vec![] };
+        let mut measured = Measured { case, dtype: self.dtype.kind(), ours: vec![], peer: vec![] };
         // Peaks and shares need no warming up, and a long measurement of a peak is taken once.
         let first = usize::from(case.peer().is_none());
         let last = if case == Case::Memory { 1 } else { self.repeats };

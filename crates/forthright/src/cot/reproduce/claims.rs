@@ -63,7 +63,7 @@ impl Run<'_> {
         let [follows, asked] = last.follows_wrong_hint;
         let mut line = json!({
             "organism": format!("{}-{}/{}", world.name, one.seed, one.name),
-            "diagnosis": said(&found),
+            "diagnosis": found.signature().map_or_else(|| said(&found), |is| is.name().into()),
             "accuracy": format!("{:.3}", last.accuracy()),
             "without chain and hint": format!("{:.3}", last.unaided()),
         });
