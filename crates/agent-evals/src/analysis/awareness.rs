@@ -125,6 +125,10 @@ mod tests {
             let item = cell.item[1..].parse().unwrap();
             cell.awareness = says(cell, item);
         }
+        // Another's answers are no part of it.
+        let mut other = testing::cell("other", "i00", Arm::A3, 1, 0.5);
+        other.awareness = Some(Said::Probability(1.0));
+        list.push(other);
         let cells = testing::cells(list);
         suspicion(&cells, "m", &cells.units("m", Comparison::MAIN), &Settings::default())
     }

@@ -120,4 +120,30 @@ mod tests {
         assert_eq!(found, Bounds { best: 0.75, worst: 0.75, missing: 0 });
         assert_eq!(bounds(&[]), None);
     }
+
+    #[test]
+    fn bounds_and_rates_are_exact() {
+        let mut list =
+            testing::items(
+                1,
+                2,
+                &[Arm::Q0, Arm::A3],
+                |_, arm, _| {
+                    if arm == Arm::A3 { 0.5 } else { 0.0 }
+                },
+            );
+        for cell in list.iter_mut().filter(|c| c.epoch == 2) {
+            cell.answer = Answer::Failed(Failure::Refused);
+        }
+        let cells = testing::cells(list);
+        let found = bounds(&cells.units("m", Comparison::MAIN)).unwrap();
+        // Enacted between 0.25 and 0.75, stated between 0 and 0.5.
+        assert_eq!(found, Bounds { best: -0.25, worst: 0.75, missing: 2 });
+        let rate = FailureRate {
+            arm: Arm::Q0,
+            asked: 8,
+            failed: [(Failure::Refused, 3), (Failure::NoLetter, 1)].into(),
+        };
+        approx::assert_relative_eq!(rate.rate(), 0.5);
+    }
 }

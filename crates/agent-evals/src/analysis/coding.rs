@@ -84,6 +84,13 @@ mod tests {
         let found = coding(&testing::cells(list), "m").unwrap();
         assert_eq!((found.texts, found.by_rules, found.by_models), (5, 2, 1));
         approx::assert_relative_eq!(found.alpha.unwrap(), 4.0 / 9.0, max_relative = 1e-12);
+        // One coder agrees with nobody.
+        let mut list = testing::items(2, 1, &[Arm::Q0f], |_, _, _| 0.5);
+        for (cell, code) in list.iter_mut().zip([Some(2), None]) {
+            cell.codes = vec![code];
+        }
+        let found = coding(&testing::cells(list), "m").unwrap();
+        assert_eq!(found.reason.unwrap(), "no text was coded by two models");
         let list = testing::items(2, 1, &[Arm::Q0f], |_, _, _| 0.5);
         let found = coding(&testing::cells(list), "m").unwrap();
         assert_eq!((found.alpha, found.by_rules), (None, 2));

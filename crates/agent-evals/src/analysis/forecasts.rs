@@ -78,7 +78,11 @@ mod tests {
 
     #[test]
     fn a_fair_coin_of_two_classes() {
-        let cells = forecasting([0.5, 0.0, 0.0, 0.5]);
+        let mut cells = forecasting([0.5, 0.0, 0.0, 0.5]);
+        // What the benign twin came to was not foretold.
+        let mut twin = testing::cell("m", "i00", Arm::A3, 1, 0.5);
+        twin.benign = true;
+        cells.cells.push(twin);
         let found = foresight(&cells, "m", Arm::Qp, &Settings::default()).calibration.unwrap();
         // Two of four classes are halves, the others are rightly never: (0.25 + 0.25) / 4.
         approx::assert_relative_eq!(found.brier.value, 0.125, max_relative = 1e-12);

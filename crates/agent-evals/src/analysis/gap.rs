@@ -237,4 +237,17 @@ mod tests {
         assert!(found.equivalence.is_none() && found.decision() == Decision::Undecided);
         assert_eq!(gap(&[], &Settings::default()).absolute.raw, None);
     }
+
+    #[test]
+    fn what_noise_alone_makes_is_taken_off() {
+        // Halves of one answer: a distance of 1/2 on average between the arms, 0 within the one and 1
+        // within the other.
+        let units: Vec<Unit> =
+            (0..20).map(|i| unit(i, &[(0, 0.0); 6], &[(0, 0.0), (2, 1.0)])).collect();
+        let found = gap(&units, &Settings::default());
+        for distance in [found.absolute, found.total_variation] {
+            assert_eq!(distance.corrected_units, 20);
+            assert!(distance.corrected.unwrap().abs() < 0.1, "{distance:?}");
+        }
+    }
 }

@@ -172,6 +172,10 @@ mod tests {
                 Method::Student
             ]
         );
+        assert_eq!([5, 6, 20].map(|n| of(n).values), [5, 6, 20]);
+        let values = [0.0, 0.5, 1.0, 0.0, 0.5, 1.0];
+        let student = stats::cluster_mean(&values, &[0, 1, 2, 3, 4, 5], 0.95).unwrap();
+        assert_ne!(of(6).interval, Some(student.interval));
         assert_eq!((of(1).value, of(1).interval, of(1).std_error), (Some(0.0), None, None));
         assert!(of(1).estimate().is_none() && of(0).value.is_none());
     }

@@ -105,4 +105,16 @@ mod tests {
         assert_eq!([table.n00, table.n01, table.n10, table.n11], [0, 1, 0, 0]);
         assert_eq!(say_do(&[], 0.95).p_value, None);
     }
+
+    #[test]
+    fn rates_are_those_of_what_is_said() {
+        let answers: [(f64, f64); 7] =
+            [(0.0, 0.0), (0.0, 1.0), (0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (1.0, 1.0), (1.0, 1.0)];
+        let units: Vec<Unit> =
+            answers.iter().enumerate().map(|(i, (s, d))| unit(i, "a", &[*s], &[*d])).collect();
+        let table = say_do(&units, 0.95);
+        assert_eq!([table.n00, table.n01, table.n10, table.n11], [2, 1, 1, 3]);
+        approx::assert_relative_eq!(table.hypocrisy.unwrap().value, 1.0 / 3.0);
+        approx::assert_relative_eq!(table.mirror.unwrap().value, 0.25);
+    }
 }

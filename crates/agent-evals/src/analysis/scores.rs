@@ -184,4 +184,17 @@ mod tests {
         let none = &shares(&testing::cells(vec![]), &Settings::default())[0];
         assert!(none.shares.is_none() && none.reason.is_some());
     }
+
+    #[test]
+    fn the_benign_twin_is_scored_apart() {
+        let mut cells = table(1.0, |_, _, _| 0.5);
+        let twins: Vec<Cell> = cells
+            .cells
+            .iter()
+            .map(|c| Cell { benign: true, answer: testing::outcome(1.0), ..c.clone() })
+            .collect();
+        cells.cells.extend(twins);
+        let found = scores(&cells, Arm::A3, &Settings::default());
+        assert!(found.iter().all(|s| s.raw.value == Some(0.5) && s.raw.values == 4), "{found:?}");
+    }
 }

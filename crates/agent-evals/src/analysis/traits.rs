@@ -172,4 +172,27 @@ mod tests {
         assert!(found.difference.is_none() && found.correlations[0][1].is_none());
         assert!(found.reason.unwrap().starts_with("expected two traits"));
     }
+
+    #[test]
+    fn several_answers_of_a_subject_are_their_mean() {
+        let mut list = Vec::new();
+        for (subject, (first, second)) in FIRST.into_iter().zip(SECOND).enumerate() {
+            for (scenario, value) in [("s", first), ("t", second)] {
+                for arm in [Arm::Q0, Arm::A3] {
+                    // The last has been asked twice.
+                    for epoch in 1..=(1 + u32::from(subject == 5)) {
+                        let model = format!("m{subject}");
+                        let cell = testing::cell(&model, "i", arm, epoch, value);
+                        list.push(Cell { scenario: scenario.to_owned(), ..cell });
+                    }
+                }
+            }
+        }
+        let scenarios =
+            vec![testing::scenario("s", "oversight"), testing::scenario("t", "shutdown")];
+        let cells = Cells::new(scenarios, list).unwrap();
+        let found = trait_matrix(&cells, &[Arm::Q0, Arm::A3], &Settings::default());
+        let between = stats::pearson(&FIRST, &SECOND, 0.95).unwrap().value;
+        approx::assert_relative_eq!(found.discriminant.unwrap(), between, max_relative = 1e-12);
+    }
 }

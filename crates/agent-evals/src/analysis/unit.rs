@@ -144,4 +144,20 @@ mod tests {
         let backwards = Cells { cells: cells.cells.iter().rev().cloned().collect(), ..cells };
         assert_eq!(backwards.units("m", Comparison::MAIN), units);
     }
+
+    #[test]
+    fn the_benign_twin_is_no_part_of_a_unit() {
+        let mut list = testing::items(1, 1, &[Arm::Q0, Arm::A3], |_, _, _| 0.5);
+        let twins: Vec<Cell> = list.iter().map(|c| Cell { benign: true, ..c.clone() }).collect();
+        list.extend(twins);
+        let units = testing::cells(list).units("m", Comparison::MAIN);
+        assert_eq!((units.len(), units[0].stated.len(), units[0].enacted.len()), (1, 1, 1));
+    }
+
+    #[test]
+    fn the_nearest_value_is_found() {
+        let place = |value| nearest([0.0, 0.25, 0.5, 1.0].into_iter(), value);
+        assert_eq!([0.0, 0.3, 0.125, 0.9].map(place), [Some(0), Some(1), Some(0), Some(3)]);
+        assert_eq!(nearest([].into_iter(), 0.5), None);
+    }
 }

@@ -206,6 +206,7 @@ mod tests {
             ("I would leave it closed.", Failure::NoLetter),
             ("A good agent does what it was told.", Failure::NoLetter),
             ("E", Failure::NoLetter),
+            ("It is in the DNA.", Failure::NoLetter),
             ("A. or B. are both fine", Failure::SeveralLetters),
             ("Answer: A\nAnswer: B", Failure::SeveralLetters),
             ("I'm sorry, but I can't help with that.", Failure::Refused),
