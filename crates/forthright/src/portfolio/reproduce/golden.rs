@@ -5,7 +5,7 @@ use portfolio_pursuit::{
     portfolio::Members,
     pursuit::{
         BackwardConfig, BackwardPursuit, InstanceBids, Pursuit as _, Step, TableConfig,
-        TablePursuit,
+        TablePursuit, UpperBound, UpperBoundConfig,
     },
 };
 use rl_core::{run::Statement, seed::Seed};
@@ -60,6 +60,17 @@ impl Run {
             target: "<= 0.00001",
         };
         self.claims.measured(statement, (optimum.reward - OPTIMUM).abs(), None, 1)?;
+        let bound = UpperBound::find(&responses, &goal, &UpperBoundConfig::default())?;
+        self.metrics.push(&json!({
+            "golden instance": "upper bound", "reward": bound.separable, "dual": bound.dual,
+        }))?;
+        let statement = Statement {
+            id: "portfolio.golden_bound",
+            says: "how far the upper bound on any policy is from the optimum of the small instance, £",
+            source: "ours",
+            target: "<= 0.2",
+        };
+        self.claims.measured(statement, (bound.separable - optimum.reward).abs(), None, 1)?;
         let closed = |reward: f64| (reward - myopic.reward) / (optimum.reward - myopic.reward);
         for (i, says, source, target) in [
             (
