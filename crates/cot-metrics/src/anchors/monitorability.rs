@@ -353,6 +353,12 @@ mod tests {
         };
         let (without, with) = (kept(&MonitorabilityConfig::default()), kept(&config));
         assert!(without > 150 && with < 40, "{without} {with}");
+        // At two standard errors half of the rollouts often choose against what all would choose.
+        let near = Counts { cells: [[[50, 4], [46, 0]], [[36, 4], [20, 40]]] };
+        assert!((near.wald_z() - 2.0).abs() < 0.01, "{}", near.wald_z());
+        let found = monitorability(&[near; 100], &config, &settings).unwrap();
+        let left_out = found.undefined[&NoMonitorability::WeakEffect];
+        assert!((5..60).contains(&left_out), "{left_out}");
         let bad = MonitorabilityConfig { min_z: -1.0, ..config };
         assert!(monitorability(&[strong], &bad, &settings).is_err());
     }
