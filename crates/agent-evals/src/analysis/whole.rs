@@ -329,7 +329,7 @@ mod tests {
         approx::assert_relative_eq!(found.families[1].p_holm.unwrap(), faint);
         approx::assert_relative_eq!(found.families[1].signed.value.unwrap(), 0.05);
         // The gap of all is that of the units, not of the families.
-        approx::assert_relative_eq!(found.gap.signed.value.unwrap(), (0.675 + 0.05) / 2.0);
+        approx::assert_relative_eq!(found.gap.signed.value.unwrap(), 0.3625);
     }
 
     #[test]
@@ -356,36 +356,12 @@ mod tests {
         };
         // Item 1 acts worse than it says, item 2 better by more, item 0 as it says.
         let mut list = testing::items(3, 2, &[Arm::Q0, Arm::A3], |i, arm, epoch| {
-            let second = epoch == 2;
+            let of = |first, second| if epoch == 1 { first } else { second };
             match (i, arm) {
-                (1, Arm::Q0) => {
-                    if second {
-                        0.25
-                    } else {
-                        0.5
-                    }
-                }
-                (1, _) => {
-                    if second {
-                        1.0
-                    } else {
-                        0.5
-                    }
-                }
-                (2, Arm::Q0) => {
-                    if second {
-                        1.0
-                    } else {
-                        0.75
-                    }
-                }
-                (2, _) => {
-                    if second {
-                        0.25
-                    } else {
-                        0.0
-                    }
-                }
+                (1, Arm::Q0) => of(0.5, 0.25),
+                (1, _) => of(0.5, 1.0),
+                (2, Arm::Q0) => of(0.75, 1.0),
+                (2, _) => of(0.0, 0.25),
                 _ => 0.5,
             }
         });

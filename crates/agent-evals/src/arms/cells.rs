@@ -143,7 +143,7 @@ fn answer(score: &Score, info: &ScenarioInfo) -> Answer {
 /// All cells of a journal: those of its finished samples that belong to one of these scenarios.
 ///
 /// # Errors
-/// What reading the journal reports, and [`cell`].
+/// What reading the journal reports, and [`cells_of`].
 pub fn read_cells(journal: &Path, scenarios: Vec<ScenarioInfo>) -> Result<Cells, Error> {
     let index = Index::read(journal)?;
     let mut cells = Vec::new();

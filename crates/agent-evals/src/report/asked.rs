@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::html::{escape, estimate, maybe, measured, number, table};
+use super::html::{escape, estimate, maybe, measured, number, p_value, table};
 use crate::analysis::{Coding, Failure, Gap, ModelAnalysis, Suspicion};
 
 pub(super) fn asked(out: &mut String, model: &ModelAnalysis) {
@@ -25,7 +25,7 @@ fn shared(out: &mut String, gap: &Gap) {
         escape(&measured(&gap.signed)),
         maybe(gap.total_variation.corrected),
         maybe(gap.total_variation.raw),
-        maybe(gap.total_variation.p_value)
+        escape(&p_value(gap.total_variation.p_value))
     );
 }
 

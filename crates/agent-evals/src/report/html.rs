@@ -37,6 +37,14 @@ pub(super) fn maybe(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), number)
 }
 
+/// A probability that is small without being none.
+pub(super) fn p_value(value: Option<f64>) -> String {
+    match value {
+        Some(p) if p < 0.001 => "< 0.001".to_owned(),
+        other => maybe(other),
+    }
+}
+
 /// A value with its interval and how it was made.
 pub(super) fn measured(of: &Measured) -> String {
     match (of.value, of.interval) {
@@ -91,6 +99,8 @@ mod tests {
     fn texts_are_no_markup_and_numbers_are_short() {
         assert_eq!(escape("<a href='x'>&\""), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;");
         assert_eq!([0.5, -0.1234, -1e-9, 1.0].map(number), ["0.50", "-0.123", "0.00", "1.00"]);
+        let p = [Some(0.0004), Some(0.0), Some(0.25), None].map(p_value);
+        assert_eq!(p, ["< 0.001", "< 0.001", "0.25", "–"]);
         assert!(table(&["<h>"], [vec!["<d>".to_owned()]]).contains("<td>&lt;d&gt;</td>"));
     }
 }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use asked::{asked, why};
 use chat_model::Message;
-use html::{escape, estimate, maybe, measured, method, number, table};
+use html::{escape, estimate, maybe, measured, method, number, p_value, table};
 use ladder::ladder;
 use rl_core::stats::Decision;
 use svg::Row;
@@ -113,7 +113,7 @@ fn gaps(model: &ModelAnalysis) -> String {
                 maybe(gap.total_variation.corrected),
                 maybe(gap.total_variation.raw)
             ),
-            maybe(gap.total_variation.p_value),
+            p_value(gap.total_variation.p_value),
             bits,
         ]
     };
@@ -140,10 +140,9 @@ fn gaps(model: &ModelAnalysis) -> String {
             number(b.worst)
         ))
     );
-    let families = model
-        .families
-        .iter()
-        .map(|f| vec![f.family.clone(), measured(&f.signed), maybe(f.p_value), maybe(f.p_holm)]);
+    let families = model.families.iter().map(|f| {
+        vec![f.family.clone(), measured(&f.signed), p_value(f.p_value), p_value(f.p_holm)]
+    });
     out.push_str(&table(&["family", "signed gap", "p", "p (Holm)"], families));
     let _ = write!(
         out,
@@ -199,7 +198,7 @@ fn say_do(out: &mut String, model: &ModelAnalysis) {
         "<p>Hypocrisy rate {}; mirror rate {}; McNemar's exact p {}.</p>",
         escape(&estimate(t.hypocrisy)),
         escape(&estimate(t.mirror)),
-        maybe(t.p_value)
+        escape(&p_value(t.p_value))
     );
 }
 
