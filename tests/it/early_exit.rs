@@ -180,7 +180,7 @@ fn a_model_goes_through_all_verbs() {
     assert!(off["depths"]["share"] == 1.0 && base["depths"]["blocks"] == 3.0);
     assert_eq!(row("forced=1")["depths"]["blocks"], 1.0);
     assert_eq!(found["answers"].as_array().unwrap().len(), 12);
-    assert_eq!(found["timings"].as_array().unwrap().len(), 2);
+    assert_eq!(found["timings"].as_array().unwrap().len(), 3);
 }
 
 /// The same training with an eye on chains of thought, which end with the last sign of equality.
@@ -307,6 +307,7 @@ fn a_pipeline_is_measured_and_its_stages_are_used_again() {
         "off_time",
         "speed_ragged_1",
         "speed_ragged_16",
+        "speed_ragged_64",
     ] {
         assert!(ids.contains(&format!("early_exit.toy.{id}").as_str()), "{id}: {ids:?}");
     }
