@@ -9,6 +9,31 @@ use rl_core::{
 };
 pub(crate) use side::{OpenMp, Side};
 
+/// The cases whose name contains what was asked for; all if nothing was.
+pub(crate) fn chosen<C: Copy, N: AsRef<str>>(
+    cases: &[C],
+    name: impl Fn(C) -> N,
+    filter: Option<&str>,
+) -> anyhow::Result<Vec<C>> {
+    let part = filter.unwrap_or_default();
+    let found: Vec<C> =
+        cases.iter().copied().filter(|case| name(*case).as_ref().contains(part)).collect();
+    if found.is_empty() {
+        let names: Vec<N> = cases.iter().map(|case| name(*case)).collect();
+        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        anyhow::bail!("--filter: expected part of one of {}, found `{part}`", names.join(", "));
+    }
+    Ok(found)
+}
+
+/// That no flag that counts something is 0.
+pub(crate) fn counted<const N: usize>(flags: [(&str, u64); N]) -> anyhow::Result<()> {
+    for (flag, count) in flags {
+        anyhow::ensure!(count > 0, "--{flag}: expected at least 1, found 0");
+    }
+    Ok(())
+}
+
 /// The middle value; the mean of the middle two where there are two.
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
@@ -47,6 +72,21 @@ pub(crate) fn cell_with_interval(estimate: Option<(f64, [f64; 2])>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cases_are_chosen_by_part_of_their_name() {
+        let cases = ["speed", "speed-batched", "memory"];
+        let of = |filter| chosen(&cases, |case| case, filter).map_err(|e| e.to_string());
+        assert_eq!(of(None).unwrap(), cases);
+        assert_eq!(of(Some("eed")).unwrap(), ["speed", "speed-batched"]);
+        assert_eq!(
+            of(Some("x")).unwrap_err(),
+            "--filter: expected part of one of speed, speed-batched, memory, found `x`"
+        );
+        counted([("a", 1), ("b", 2)]).unwrap();
+        let error = counted([("a", 1), ("b", 0)]).unwrap_err().to_string();
+        assert_eq!(error, "--b: expected at least 1, found 0");
+    }
 
     #[test]
     fn medians_and_their_intervals() {

@@ -12,7 +12,7 @@ pub(crate) use worker::BenchWorker;
 
 use super::list::plain;
 use crate::{
-    bench::{OpenMp, Side, cell, cell_with_interval, estimate, median},
+    bench::{OpenMp, Side, cell, cell_with_interval, chosen, counted, estimate, median},
     session::Session,
     terminal::{note, print},
 };
@@ -115,17 +115,8 @@ impl Turn {
 impl Bench {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let counts = [("repeats", self.repeats), ("samples", self.samples), ("crowd", self.crowd)];
-        for (flag, count) in counts {
-            anyhow::ensure!(count > 0, "--{flag}: expected at least 1, found 0");
-        }
-        let chosen = |case: &Case| {
-            self.filter.as_ref().is_none_or(|filter| case.name().contains(filter.as_str()))
-        };
-        let cases: Vec<Case> = Case::value_variants().iter().copied().filter(chosen).collect();
-        anyhow::ensure!(
-            !cases.is_empty(),
-            "--filter: expected part of one of turns, memory, sandbox, found none"
-        );
+        counted(counts.map(|(flag, count)| (flag, count as u64)))?;
+        let cases = chosen(Case::value_variants(), Case::name, self.filter.as_deref())?;
         let works: Vec<(Case, Work)> = cases.iter().map(|case| (*case, self.work(*case))).collect();
         let config: std::collections::BTreeMap<&str, &Work> =
             works.iter().map(|(case, work)| (case.name(), work)).collect();

@@ -18,7 +18,7 @@ use work::Work;
 pub(crate) use worker::BenchWorker;
 
 use crate::{
-    bench::{OpenMp, Side},
+    bench::{OpenMp, Side, chosen, counted},
     lm::model::{Dtype, path_or_default},
     session::Session,
     terminal::note,
@@ -140,17 +140,8 @@ impl Bench {
             ("recorded", self.recorded),
             ("iterations", self.iterations as usize),
         ];
-        for (flag, count) in counts {
-            anyhow::ensure!(count > 0, "--{flag}: expected at least 1, found 0");
-        }
-        let chosen = |case: &Case| {
-            self.filter.as_ref().is_none_or(|filter| case.name().contains(filter.as_str()))
-        };
-        let cases: Vec<Case> = Case::value_variants().iter().copied().filter(chosen).collect();
-        anyhow::ensure!(
-            !cases.is_empty(),
-            "--filter: expected part of one of speed, speed-batched, memory, monitor, found none"
-        );
+        counted(counts.map(|(flag, count)| (flag, count as u64)))?;
+        let cases = chosen(Case::value_variants(), Case::name, self.filter.as_deref())?;
         let file = path_or_default(self.model.as_deref())?;
         // Only what is compared needs answers of the model.
         let compared = cases.iter().any(|case| case.peer().is_some());

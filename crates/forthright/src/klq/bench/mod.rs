@@ -17,7 +17,7 @@ pub(crate) use worker::BenchWorker;
 
 use super::train::Name;
 use crate::{
-    bench::{OpenMp, Side},
+    bench::{OpenMp, Side, chosen, counted},
     lm::model::path_or_default,
     session::Session,
     terminal::note,
@@ -112,18 +112,8 @@ struct Measured {
 impl Bench {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let counts = [("repeats", self.repeats), ("tokens", self.tokens), ("epochs", self.epochs)];
-        for (flag, count) in counts {
-            anyhow::ensure!(count > 0, "--{flag}: expected at least 1, found 0");
-        }
-        let chosen = |case: &Case| {
-            self.filter.as_ref().is_none_or(|filter| case.name().contains(filter.as_str()))
-        };
-        let cases: Vec<Case> = Case::value_variants().iter().copied().filter(chosen).collect();
-        anyhow::ensure!(
-            !cases.is_empty(),
-            "--filter: expected part of one of {}, found none",
-            Case::value_variants().iter().map(|c| c.name()).collect::<Vec<_>>().join(", ")
-        );
+        counted(counts.map(|(flag, count)| (flag, count as u64)))?;
+        let cases = chosen(Case::value_variants(), Case::name, self.filter.as_deref())?;
         let file = path_or_default(self.model.as_deref())?;
         let work = Work {
             peer_checkpointing: self.peer_checkpointing,

@@ -17,7 +17,7 @@ pub(crate) use worker::BenchWorker;
 
 use super::model::Model;
 use crate::{
-    bench::{OpenMp, Side, cell, cell_with_interval, estimate, median},
+    bench::{OpenMp, Side, cell, cell_with_interval, chosen, counted, estimate, median},
     session::Session,
 };
 
@@ -133,16 +133,9 @@ struct Measured<'a> {
 
 impl Bench {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(self.repeats > 0, "--repeats: expected at least 1, found 0");
-        let chosen = |case: &&Case| {
-            self.filter.as_ref().is_none_or(|filter| case.id().contains(filter.as_str()))
-        };
-        let cases: Vec<&Case> = CASES.iter().filter(chosen).collect();
-        anyhow::ensure!(
-            !cases.is_empty(),
-            "--filter: expected part of one of {}, found none",
-            CASES.iter().map(Case::id).collect::<Vec<_>>().join(", ")
-        );
+        counted([("repeats", self.repeats as u64)])?;
+        let all: Vec<&Case> = CASES.iter().collect();
+        let cases = chosen(&all, Case::id, self.filter.as_deref())?;
         let file = self.model.path()?;
         let config = json!({ "repeats": self.repeats, "prompt_tokens": PROMPT_TOKENS, "new_tokens": TOKENS });
         let session = Session::open(&self.out, &config, 0, "cpu")?;

@@ -11,13 +11,16 @@ use clap::{Args, ValueEnum};
 use rl_core::run::{Claim, LineWriter, Statement};
 use serde::Serialize;
 
-use crate::{bench::estimate, session::Session, terminal::print};
+use crate::{
+    bench::{chosen, counted, estimate},
+    session::Session,
+    terminal::print,
+};
 
 /// The market, decisions and a whole trial, and how long Python takes for the same
 ///
 /// market: six quoting firms without models, on one thread, on two, and in NumPy. decisions: the same
-/// market with one firm that makes our bids for what our tables say a sale is worth, on one thread, by
-/// the time that the thread computed and by the clock.
+/// market with one firm that makes our bids for what our tables say a sale is worth, on one thread.
 /// trial: burn-in, planning and test of the published protocol with the published models, on one
 /// thread, and in plain Python with scikit-learn, one customer at a time.
 ///
@@ -78,18 +81,9 @@ struct Work {
 impl Bench {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let Self { repeats, epochs, peer_epochs, .. } = *self;
-        let counts =
-            [("repeats", repeats as u64), ("epochs", epochs), ("peer-epochs", peer_epochs)];
-        for (flag, count) in counts {
-            anyhow::ensure!(count > 0, "--{flag}: expected at least 1, found 0");
-        }
+        counted([("repeats", repeats as u64), ("epochs", epochs), ("peer-epochs", peer_epochs)])?;
         self.trial.validate()?;
-        let chosen =
-            |case: &&Case| self.filter.as_deref().is_none_or(|part| case.name().contains(part));
-        let cases: Vec<Case> = Case::value_variants().iter().filter(chosen).copied().collect();
-        let names = || Case::value_variants().iter().map(|c| c.name()).collect::<Vec<_>>();
-        let known = "--filter: expected part of one of";
-        anyhow::ensure!(!cases.is_empty(), "{known} {}, found none", names().join(", "));
+        let cases = chosen(Case::value_variants(), Case::name, self.filter.as_deref())?;
         let work = Work { repeats, epochs, peer_epochs, trial: self.trial.clone() };
         let session = Session::open(&self.out, &work, 0, "cpu")?;
         let mut metrics = session.dir.lines("metrics.jsonl")?;
