@@ -49,27 +49,32 @@ fn scripted(value: impl Fn(Arm, u32) -> f64) -> Cells {
                     } else {
                         outcome(value)
                     };
-                    cells.push(Cell {
-                        model: "m".to_owned(),
-                        scenario: scenario.to_owned(),
-                        item: format!("i{item}"),
-                        cluster: format!("i{item}"),
-                        persona: "none".to_owned(),
-                        arm,
-                        benign: false,
-                        epoch,
-                        paraphrase: 0,
-                        order: 0,
-                        answer,
-                        awareness: None,
-                        codes: Vec::new(),
-                        transcript: None,
-                    });
+                    cells.push(cell(scenario, &format!("i{item}"), arm, epoch, answer));
                 }
             }
         }
     }
     Cells::new(vec![scenario("s", "oversight"), scenario("t", "shutdown")], cells).unwrap()
+}
+
+/// One answer of an agent without a persona, in an item that is its own cluster.
+fn cell(scenario: &str, item: &str, arm: Arm, epoch: u32, answer: Answer) -> Cell {
+    Cell {
+        model: "m".to_owned(),
+        scenario: scenario.to_owned(),
+        item: item.to_owned(),
+        cluster: item.to_owned(),
+        persona: "none".to_owned(),
+        arm,
+        benign: false,
+        epoch,
+        paraphrase: 0,
+        order: 0,
+        answer,
+        awareness: None,
+        codes: Vec::new(),
+        transcript: None,
+    }
 }
 
 fn of(cells: &Cells) -> ModelAnalysis {
@@ -268,22 +273,7 @@ fn intervals_cover_the_rate_of_a_mixture() {
         for item in 0..24 {
             for epoch in 1..=5 {
                 let value = f64::from(u8::from(next() < RATE));
-                cells.push(Cell {
-                    model: "m".to_owned(),
-                    scenario: "s".to_owned(),
-                    item: format!("i{item}"),
-                    cluster: format!("i{item}"),
-                    persona: "none".to_owned(),
-                    arm: Arm::A3,
-                    benign: false,
-                    epoch,
-                    paraphrase: 0,
-                    order: 0,
-                    answer: outcome(value),
-                    awareness: None,
-                    codes: Vec::new(),
-                    transcript: None,
-                });
+                cells.push(cell("s", &format!("i{item}"), Arm::A3, epoch, outcome(value)));
             }
         }
         let cells = Cells::new(vec![scenario("s", "oversight")], cells).unwrap();
@@ -388,22 +378,7 @@ proptest! {
         let mut cells = Vec::new();
         for (i, (says, does)) in values.iter().enumerate() {
             for (arm, value) in [(Arm::Q0, of(*says)), (Arm::A3, of(*does)), (Arm::A1, 1.0)] {
-                cells.push(Cell {
-                    model: "m".to_owned(),
-                    scenario: "s".to_owned(),
-                    item: i.to_string(),
-                    cluster: i.to_string(),
-                    persona: "none".to_owned(),
-                    arm,
-                    benign: false,
-                    epoch: 1,
-                    paraphrase: 0,
-                    order: 0,
-                    answer: outcome(value),
-                    awareness: None,
-                    codes: Vec::new(),
-                    transcript: None,
-                });
+                cells.push(cell("s", &i.to_string(), arm, 1, outcome(value)));
             }
         }
         let cells = Cells::new(vec![scenario("s", "ethics")], cells).unwrap();
