@@ -61,8 +61,8 @@ struct Run<'a> {
     compare: bool,
     seed: Seed,
     resume: bool,
+    model: &'a Model,
     device: Device,
-    device_name: String,
     claims: Claims,
 }
 
@@ -104,8 +104,8 @@ impl Reproduce {
             compare: config.compare,
             seed: Seed::new(self.seed),
             resume: self.resume,
+            model: &self.model,
             device: options.device,
-            device_name,
             claims: Claims::new(self.scale.name()),
         };
 
@@ -132,10 +132,19 @@ impl Reproduce {
         for world in &config.worlds {
             let names: Vec<String> =
                 world.organisms.iter().map(config::OrganismConfig::name).collect();
-            let (seeds, turns) = (world.seeds, world.world.turns);
+            let about = match &world.task {
+                Some(task) => {
+                    let model = self.model.model.as_ref();
+                    let model =
+                        model.map_or("the default model".into(), |path| path.display().to_string());
+                    format!("{} by {model}", task.problem.name())
+                }
+                None => format!("{} turns", world.wheel().turns),
+            };
             print(format_args!(
-                "{}: {seeds} seeds of a base model and {}; {turns} turns, {} problems",
+                "{}: {} seeds of a base model and {}; {about}, {} problems",
                 world.name,
+                world.seeds,
                 names.join(", "),
                 world.evaluate.problems
             ))?;
