@@ -15,4 +15,5 @@ mod guides;
 mod judge;
 mod klq;
 mod portfolio;
+mod reproduce;
 mod score;

@@ -25,7 +25,9 @@ mod lm;
 mod portfolio;
 #[cfg(feature = "runs")]
 mod progress;
-#[cfg(any(feature = "cot", feature = "agents", feature = "portfolio"))]
+#[cfg(any(feature = "lm", feature = "agents", feature = "portfolio"))]
+mod reproduce;
+#[cfg(any(feature = "lm", feature = "agents", feature = "portfolio"))]
 mod scale;
 #[cfg(feature = "runs")]
 mod session;

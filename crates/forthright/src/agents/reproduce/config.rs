@@ -32,7 +32,7 @@ pub(super) struct Config {
 
 /// The settings of a scale, or those of a file.
 pub(super) fn settings(scale: Scale, file: Option<&Path>) -> anyhow::Result<Config> {
-    let config: Config = scale.settings("agents", FILES, file)?;
+    let config: Config = scale.settings("agents", &FILES, file)?;
     config.analysis.validate()?;
     Ok(config)
 }

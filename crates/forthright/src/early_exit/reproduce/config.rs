@@ -27,7 +27,7 @@ const SETTINGS: [&str; 3] = [
 
 /// The settings of a scale, or those of a file in their place.
 pub(super) fn settings(scale: Scale, file: Option<&Path>) -> anyhow::Result<Config> {
-    let config: Config = scale.settings("early-exit", SETTINGS, file)?;
+    let config: Config = scale.settings("early-exit", &SETTINGS, file)?;
     config.validate()?;
     Ok(config)
 }
