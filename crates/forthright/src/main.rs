@@ -15,6 +15,7 @@ mod claims;
 mod cot;
 #[cfg(feature = "early-exit")]
 mod early_exit;
+mod examples;
 #[cfg(feature = "runs")]
 mod interrupt;
 #[cfg(feature = "klq")]
@@ -42,7 +43,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// Reinforcement learning and measurement for reasoning models.
 #[derive(Parser)]
@@ -89,7 +90,9 @@ enum System {
 fn main() -> ExitCode {
     #[cfg(feature = "lm")]
     rl_core::startup::ensure();
-    let result: anyhow::Result<()> = match Cli::parse().system {
+    let matches = examples::in_help(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let result: anyhow::Result<()> = match cli.system {
         #[cfg(feature = "lm")]
         System::Lm(command) => command.run(),
         #[cfg(feature = "klq")]
