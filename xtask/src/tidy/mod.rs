@@ -4,6 +4,8 @@ mod duplicates;
 mod files;
 mod floors;
 mod licenses;
+mod papers;
+mod sources;
 mod unused;
 
 use anyhow::Context as _;
@@ -12,7 +14,7 @@ use serde_json::Value;
 
 use crate::{Outcome, output, root};
 
-/// Checks floors, licenses, duplicates, unused dependencies and file rules
+/// Checks floors, licenses, duplicates, unused dependencies, names in documents and file rules
 #[derive(Args)]
 pub(crate) struct Tidy {}
 
@@ -31,6 +33,7 @@ pub(crate) fn check() -> anyhow::Result<Outcome> {
     findings.extend(licenses::findings(&metadata));
     findings.extend(duplicates::findings(&output("cargo", duplicates::TREE)?));
     findings.extend(unused::findings(root(), &metadata)?);
+    findings.extend(papers::findings(root())?);
     let listed = output("git", &["ls-files", "--cached", "--others", "--exclude-standard"])?;
     for file in listed.lines() {
         findings.extend(files::findings(root(), file)?);

@@ -5,7 +5,10 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::{list, members};
+use super::{
+    list, members,
+    sources::{gather, read},
+};
 
 /// Dependencies that no source names, and why they are there: package, dependency, reason.
 const UNNAMED: &[(&str, &str, &str)] =
@@ -94,22 +97,6 @@ fn sources(folder: &Path) -> anyhow::Result<Sources> {
         gather(&path, &mut sources.beside)?;
     }
     Ok(sources)
-}
-
-/// Reads a source, or all in a folder.
-fn gather(path: &Path, texts: &mut Vec<String>) -> anyhow::Result<()> {
-    if path.is_dir() {
-        for entry in std::fs::read_dir(path).with_context(|| path.display().to_string())? {
-            gather(&entry?.path(), texts)?;
-        }
-    } else if path.extension().is_some_and(|e| e == "rs") {
-        texts.push(read(path)?);
-    }
-    Ok(())
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
 }
 
 #[cfg(test)]
