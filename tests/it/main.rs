@@ -9,6 +9,7 @@ mod cot_recorded;
 mod crash;
 mod disk;
 mod early_exit;
+mod faults;
 mod finetune;
 mod generate;
 mod guides;

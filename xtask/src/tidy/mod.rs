@@ -4,7 +4,7 @@ mod duplicates;
 mod files;
 mod floors;
 mod licenses;
-mod papers;
+mod names;
 mod sources;
 mod unused;
 
@@ -33,7 +33,7 @@ pub(crate) fn check() -> anyhow::Result<Outcome> {
     findings.extend(licenses::findings(&metadata));
     findings.extend(duplicates::findings(&output("cargo", duplicates::TREE)?));
     findings.extend(unused::findings(root(), &metadata)?);
-    findings.extend(papers::findings(root())?);
+    findings.extend(names::findings(root())?);
     let listed = output("git", &["ls-files", "--cached", "--others", "--exclude-standard"])?;
     for file in listed.lines() {
         findings.extend(files::findings(root(), file)?);

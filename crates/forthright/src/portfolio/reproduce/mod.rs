@@ -86,10 +86,11 @@ impl Reproduce {
             claims: self.flags.claims(),
         };
         run.golden()?;
-        let mut lines = session.dir.lines(WORLDS)?;
-        for world in &before {
-            lines.push(&json!(world))?;
-        }
+        // Trials that are there stay there, whenever the process dies.
+        let mut lines = match before.len() {
+            0 => session.dir.lines(WORLDS)?,
+            _ => session.dir.resume_lines(WORLDS, u64::MAX)?,
+        };
         let worlds = trials::run_all(&run.config.experiment, before, Some(&mut lines))?;
         run.record(&worlds)?;
         run.compare(&worlds)?;

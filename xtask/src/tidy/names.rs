@@ -1,31 +1,36 @@
-//! Whether `docs/papers.md` names functions and tests that there are.
+//! Whether documents name functions and tests that there are.
 
 use std::path::Path;
 
 use super::sources;
 
-/// The page, and the folder whose sources it names.
-const PAGE: &str = "docs/papers.md";
-const CRATES: &str = "crates";
+/// The pages, and the folders whose sources they name.
+const PAGES: [&str; 2] = ["docs/papers.md", "docs/faults.md"];
+const FOLDERS: [&str; 2] = ["crates", "tests"];
 
-/// Names of the page's tables that no source has.
+/// Names of the pages' tables that no source has.
 pub(super) fn findings(root: &Path) -> anyhow::Result<Vec<String>> {
-    let page = sources::read(&root.join(PAGE))?;
     let mut texts = Vec::new();
-    sources::gather(&root.join(CRATES), &mut texts)?;
-    Ok(missing(&page, &texts))
+    for folder in FOLDERS {
+        sources::gather(&root.join(folder), &mut texts)?;
+    }
+    let mut findings = Vec::new();
+    for page in PAGES {
+        findings.extend(missing(page, &sources::read(&root.join(page))?, &texts));
+    }
+    Ok(findings)
 }
 
-fn missing(page: &str, texts: &[String]) -> Vec<String> {
+fn missing(name: &str, page: &str, texts: &[String]) -> Vec<String> {
     let mut findings = Vec::new();
     for (number, line) in page.lines().enumerate().filter(|(_, line)| line.starts_with('|')) {
-        // The first column says what of the paper it is, in the paper's own signs.
+        // The first column says what it is, in signs of its own.
         let row = line.trim_start_matches('|').split_once('|').map_or("", |(_, rest)| rest);
         for path in row.split('`').skip(1).step_by(2) {
             let Some((above, names)) = names(path) else { continue };
             let known = above.iter().all(|name| texts.iter().any(|text| has(text, name, &[])));
             if !known || !names.iter().all(|name| is_defined(name, texts)) {
-                findings.push(format!("{PAGE}: line {}: there is no {path}", number + 1));
+                findings.push(format!("{name}: line {}: there is no {path}", number + 1));
             }
         }
     }
@@ -82,10 +87,10 @@ mod tests {
                     | (1) `q(l)` | `kl::exact`, `kl::{exact, gone}` | `exact` |\n\
                     | (2) | `Gap::width`, `Gap`, `kl` | `exac`, `forthright kl bench` |\n\
                     | (3) | `nowhere::exact`, `Gaps` | `rl-core`'s tests |\n";
-        let found = missing(page, &texts);
+        let found = missing("page.md", page, &texts);
         let expected = [(2, "kl::{exact, gone}"), (3, "exac"), (4, "nowhere::exact"), (4, "Gaps")];
         let expected =
-            expected.map(|(line, path)| format!("docs/papers.md: line {line}: there is no {path}"));
+            expected.map(|(line, path)| format!("page.md: line {line}: there is no {path}"));
         assert_eq!(found, expected);
     }
 }
