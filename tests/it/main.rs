@@ -17,4 +17,5 @@ mod judge;
 mod klq;
 mod portfolio;
 mod reproduce;
+mod schema;
 mod score;

@@ -96,6 +96,8 @@ const EXAMPLES: &[&str] = &[
     "forthright portfolio bench --filter market --out runs/portfolio-bench",
     // Beside them
     "forthright report runs/reproduce-smoke",
+    "forthright schema",
+    "forthright schema klq train",
     "forthright completions bash",
 ];
 

@@ -31,6 +31,8 @@ mod reproduce;
 #[cfg(any(feature = "lm", feature = "agents", feature = "portfolio"))]
 mod scale;
 #[cfg(feature = "runs")]
+mod schema;
+#[cfg(feature = "runs")]
 mod session;
 #[cfg(feature = "runs")]
 mod settings;
@@ -78,6 +80,9 @@ enum System {
         /// The folder that holds the runs' folders
         folder: PathBuf,
     },
+    /// JSON schemas of the files that commands take their settings from
+    #[cfg(feature = "runs")]
+    Schema(schema::SchemaCommand),
     /// What a shell needs to complete this command's words
     ///
     /// For bash: `source <(forthright completions bash)`.
@@ -106,6 +111,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "portfolio")]
         System::Portfolio(command) => command.run(),
         System::Report { folder } => report(&folder),
+        #[cfg(feature = "runs")]
+        System::Schema(command) => command.run(),
         System::Completions { shell } => completions(shell),
     };
     match result {

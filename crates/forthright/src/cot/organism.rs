@@ -16,6 +16,7 @@ use cot_metrics::{
 };
 use lm_tasks::reasoning::Task;
 use rl_core::{device, run::write_whole, seed::Seed};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tch::{Device, Kind};
@@ -97,7 +98,7 @@ impl Name {
 }
 
 /// All that a run depends on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     /// Steps between two checkpoints.

@@ -14,7 +14,7 @@ use agent_evals::{
 };
 use claims::Findings;
 use clap::Args;
-use config::Config;
+pub(super) use config::Config;
 use serde_json::{Value, json};
 
 use super::{

@@ -10,7 +10,8 @@ mod toys;
 use std::path::PathBuf;
 
 use clap::Args;
-use config::{Config, WorldConfig};
+pub(super) use config::Config;
+use config::WorldConfig;
 use cot_metrics::organisms::Organism;
 use rl_core::{device, run::LineWriter, seed::Seed};
 use serde_json::json;

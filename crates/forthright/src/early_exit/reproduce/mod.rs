@@ -14,7 +14,8 @@ use std::{
 use anyhow::Context as _;
 use causal_lm::{LoadOptions, Pretrained, config::from_hf};
 use clap::Args;
-use config::{Config, System};
+pub(super) use config::Config;
+use config::System;
 use rl_core::{device, run::LineWriter, seed::Seed};
 use stages::Place;
 

@@ -12,6 +12,7 @@ use rl_core::{
     run::{LineWriter, Statement},
     seed::Seed,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -42,18 +43,28 @@ pub(crate) struct Reproduce {
     going_on: Resume,
 }
 
-/// See the comments in `configs/klq/smoke.toml`.
-#[derive(Clone, Serialize, Deserialize)]
+/// What is trained, and how it is compared.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Config {
+pub(super) struct Config {
+    /// Random problems with a known optimum.
     problems: u64,
+    /// Tasks that policies are trained on.
     tasks: Vec<Kind>,
+    /// Algorithms, each from the same start.
     algorithms: Vec<Name>,
+    /// Seeds of the training, from the root seed on.
     seeds: u64,
+    /// Weights of the KL to the reference.
     kl_coefs: Vec<f64>,
+    /// Held-out prompts.
     evaluation_prompts: usize,
+    /// Answers to each of them.
     evaluation_group: usize,
+    /// Whether policies are compared with their start and with each other, which takes more training
+    /// than a smoke run has, and judged by a reward model that is trained for it.
     compare: bool,
+    /// The training of each.
     train: TrainConfig,
 }
 

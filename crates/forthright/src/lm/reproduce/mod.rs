@@ -18,6 +18,7 @@ use rl_core::{
     run::{LineWriter, Statement},
     seed::Seed,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tch::Tensor;
@@ -57,14 +58,19 @@ pub(crate) struct Reproduce {
     flags: Flags,
 }
 
-/// See the comments in `configs/lm/smoke.toml`.
-#[derive(Serialize, Deserialize)]
+/// What is measured, and how much of it.
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Config {
+pub(super) struct Config {
+    /// Tokens of a window of the perplexity text, at least 2.
     window: usize,
+    /// Tokens of a greedy and of a sampled answer, at least 1.
     max_new_tokens: usize,
+    /// Rows decoded together when speed is measured, each at least 1.
     batches: Vec<usize>,
+    /// Times each speed is measured, at least 1; the median counts.
     repeats: usize,
+    /// Steps of the short fine-tuning, at least 1.
     finetune_steps: u64,
 }
 

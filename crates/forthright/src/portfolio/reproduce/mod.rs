@@ -9,6 +9,7 @@ use std::path::Path;
 use clap::Args;
 use portfolio_pursuit::experiment::{Arm, ExperimentConfig, Quantity, WorldOutcome, summarize};
 use rl_core::run::{LineWriter, read_json, read_lines};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -34,8 +35,8 @@ pub(crate) struct Reproduce {
     going_on: Resume,
 }
 
-/// See the comments in `configs/portfolio/smoke.toml`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What is run, and whether it is enough to compare.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {
     /// Whether claims about gains over rivals are judged, which takes more worlds than a smoke run has.
