@@ -7,7 +7,7 @@ use forthright_tests::{Tiny, assert_same, command, contents, refusal, said};
 use crate::finetune::{resume, settings, spawn, start, wait_for};
 
 /// The command where no file may grow beyond `kib` KiB: to a program, a disk that is full.
-fn limited(kib: u32, command: &Command) -> Command {
+pub(crate) fn limited(kib: u32, command: &Command) -> Command {
     let mut shell = Command::new("sh");
     // The signal would end the process; ignored, writing fails as on a full disk.
     shell.args(["-c", &format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kib * 2)]);
@@ -48,7 +48,7 @@ fn a_full_disk_costs_nothing_that_was_written() {
 }
 
 /// The last line, of a run that was on its way when it failed.
-fn refusal_after_progress(said: &forthright_tests::Said) -> String {
+pub(crate) fn refusal_after_progress(said: &forthright_tests::Said) -> String {
     assert_eq!(said.code, Some(2), "{said:?}");
     let errors: Vec<&str> = said.err.lines().filter(|l| l.starts_with("error: ")).collect();
     assert_eq!(errors.len(), 1, "{}", said.err);

@@ -36,7 +36,7 @@ pub(crate) fn settings(tiny: &Tiny) {
     );
 }
 
-fn verb(tiny: &Tiny, verb: &str, out: &str, more: &[&str]) -> Command {
+pub(crate) fn verb(tiny: &Tiny, verb: &str, out: &str, more: &[&str]) -> Command {
     let mut command = command(&["early-exit", verb]);
     command.args(STARTED).arg("--out").arg(tiny.at(out));
     command.arg("--config").arg(tiny.at(&format!("{verb}.toml"))).args(more);

@@ -23,7 +23,12 @@ impl Test {
             return Ok(Outcome::Failed);
         }
         // What is useful without libtorch must build without it.
-        for (package, features) in [("rl-core", ""), ("forthright", ""), ("forthright", "agents")] {
+        for (package, features) in [
+            ("rl-core", ""),
+            ("forthright", ""),
+            ("forthright", "agents"),
+            ("forthright", "portfolio"),
+        ] {
             if !without_libtorch(package, features)? {
                 return Ok(Outcome::Failed);
             }

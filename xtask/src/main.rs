@@ -46,7 +46,7 @@ enum Task {
     Fuzz(fuzz::Fuzz),
     /// Writes summary.json and report.html of a folder of runs
     Report(report::Report),
-    /// Checks floors, features and file rules from the dependency tree
+    /// Checks floors, licenses, duplicates, unused dependencies, names in documents and file rules
     Tidy(tidy::Tidy),
 }
 

@@ -7,6 +7,7 @@ use crate::Error;
 
 /// Limits on one sample. What is none is not limited.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Turns of the agent's; at least 1.
@@ -188,6 +189,7 @@ impl Spent {
 
 /// What tokens cost, for a million of them, in a currency of the user's choice.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Price {
     /// Tokens of requests; at least 0.

@@ -7,6 +7,7 @@ use crate::Error;
 
 /// A character that is put on by words alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Persona {
     /// Its name.

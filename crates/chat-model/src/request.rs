@@ -36,6 +36,7 @@ pub struct Request {
 
 /// How a model chooses words. What is none is left to the endpoint.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Sampling {
     /// At most so many tokens are generated; at least 1.

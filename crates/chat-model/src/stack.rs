@@ -31,6 +31,7 @@ use crate::{
 /// # Ok::<(), chat_model::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct StackConfig {
     /// Where the model is; its `timeout_s` limits one attempt.

@@ -26,6 +26,7 @@ const SLACK: f64 = 1.25;
 
 /// When a monitor measures, and what alarms it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct MonitorConfig {
     /// Training steps from one measurement to the next.

@@ -8,6 +8,7 @@ use tch::{Device, Kind, Tensor};
 
 /// Shape of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GateKind {
     /// `w · relu(A h + a) + b`, A being twice as tall as it is wide.

@@ -13,6 +13,7 @@ use crate::{
 
 /// Where exits are, and what is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ExitConfig {
     /// Blocks before which a token may leave; empty means every `every`-th.
@@ -25,6 +26,7 @@ pub struct ExitConfig {
     pub skipped: Skipped,
     /// Size and place of the adapter; `false` in a file trains all weights.
     #[serde(with = "causal_lm::lora::setting")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "causal_lm::lora::setting::schema"))]
     pub adapter: Option<LoraConfig>,
 }
 

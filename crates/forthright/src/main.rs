@@ -15,6 +15,7 @@ mod claims;
 mod cot;
 #[cfg(feature = "early-exit")]
 mod early_exit;
+mod examples;
 #[cfg(feature = "runs")]
 mod interrupt;
 #[cfg(feature = "klq")]
@@ -25,8 +26,12 @@ mod lm;
 mod portfolio;
 #[cfg(feature = "runs")]
 mod progress;
-#[cfg(any(feature = "cot", feature = "agents", feature = "portfolio"))]
+#[cfg(any(feature = "lm", feature = "agents", feature = "portfolio"))]
+mod reproduce;
+#[cfg(any(feature = "lm", feature = "agents", feature = "portfolio"))]
 mod scale;
+#[cfg(feature = "runs")]
+mod schema;
 #[cfg(feature = "runs")]
 mod session;
 #[cfg(feature = "runs")]
@@ -40,7 +45,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// Reinforcement learning and measurement for reasoning models.
 #[derive(Parser)]
@@ -75,6 +80,9 @@ enum System {
         /// The folder that holds the runs' folders
         folder: PathBuf,
     },
+    /// JSON schemas of the files that commands take their settings from
+    #[cfg(feature = "runs")]
+    Schema(schema::SchemaCommand),
     /// What a shell needs to complete this command's words
     ///
     /// For bash: `source <(forthright completions bash)`.
@@ -87,7 +95,9 @@ enum System {
 fn main() -> ExitCode {
     #[cfg(feature = "lm")]
     rl_core::startup::ensure();
-    let result: anyhow::Result<()> = match Cli::parse().system {
+    let matches = examples::in_help(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let result: anyhow::Result<()> = match cli.system {
         #[cfg(feature = "lm")]
         System::Lm(command) => command.run(),
         #[cfg(feature = "klq")]
@@ -101,6 +111,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "portfolio")]
         System::Portfolio(command) => command.run(),
         System::Report { folder } => report(&folder),
+        #[cfg(feature = "runs")]
+        System::Schema(command) => command.run(),
         System::Completions { shell } => completions(shell),
     };
     match result {

@@ -24,17 +24,19 @@ impl Scale {
     }
 
     /// The settings in `file`, else those of this scale among a system's `texts`, smallest scale
-    /// first, which are the files of `configs/SYSTEM/`.
+    /// first, which are the files of `configs/SYSTEM/`; where no paper stands behind it, there are two.
     pub(crate) fn settings<C: DeserializeOwned>(
         self,
         system: &str,
-        texts: [&str; 3],
+        texts: &[&str],
         file: Option<&Path>,
     ) -> anyhow::Result<C> {
-        match file {
-            Some(path) => crate::settings::read_toml(path),
-            None => toml::from_str(texts[self as usize])
-                .with_context(|| format!("configs/{system}/{}.toml", self.name())),
+        if let Some(path) = file {
+            return crate::settings::read_toml(path);
         }
+        let text = texts.get(self as usize).with_context(|| {
+            format!("--scale: expected smoke or laptop, since no paper stands behind {system}, found paper")
+        })?;
+        toml::from_str(text).with_context(|| format!("configs/{system}/{}.toml", self.name()))
     }
 }

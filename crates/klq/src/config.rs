@@ -16,6 +16,7 @@ use crate::{
 
 /// How answers are sampled. Nothing truncates the distribution: what is sampled is what is scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct RolloutConfig {
     /// Longest answer, in tokens.
@@ -49,6 +50,7 @@ impl RolloutConfig {
 
 /// What the limit on an answer's length is to an answer that it cuts off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LengthLimit {
     /// The end of the episode: the text as it stands is scored, and nothing comes after it. Every
@@ -64,6 +66,7 @@ pub enum LengthLimit {
 
 /// Settings of a training run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
     /// The algorithm.
@@ -147,6 +150,7 @@ impl Default for TrainConfig {
 
 /// A KL weight that steers the observed KL to a target.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AdaptiveKlConfig {
     /// Wanted KL of an answer, in nats.

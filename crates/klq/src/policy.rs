@@ -19,10 +19,12 @@ pub(crate) const PACKING: Packing = Packing::Shared;
 
 /// What of the policy is trained, and how its value function is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct PolicyConfig {
     /// Size and place of the adapter; `false` in a file trains all weights.
     #[serde(with = "causal_lm::lora::setting")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "causal_lm::lora::setting::schema"))]
     pub adapter: Option<LoraConfig>,
     /// What the value head reads.
     pub value_trunk: ValueTrunk,
@@ -36,6 +38,7 @@ impl Default for PolicyConfig {
 
 /// What the value head reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ValueTrunk {
     /// The policy's states, which the value loss changes too.

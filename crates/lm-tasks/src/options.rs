@@ -6,6 +6,7 @@ use crate::{Error, Layout};
 
 /// How a file is to be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ReadOptions {
     /// Layout of the rows; none to tell it from the fields of the first row.
@@ -56,6 +57,7 @@ impl ReadOptions {
 
 /// What to do about a row that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BadRows {
     /// The first one is an error.
@@ -68,6 +70,7 @@ pub enum BadRows {
 
 /// Which conversations to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Turns {
     /// All.
@@ -80,6 +83,7 @@ pub enum Turns {
 
 /// How a post to be summarized is put to the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Summaries {
     /// As text that ends in `TL;DR:`, for models trained on it ([`crate::Post::query`]).

@@ -14,6 +14,7 @@ use crate::{
 
 /// Settings of an epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct EpochConfig {
     /// Customers: T; at least 1.

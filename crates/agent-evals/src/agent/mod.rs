@@ -21,6 +21,7 @@ use crate::{Error, Price};
 
 /// How a model is made an agent of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct AgentConfig {
     /// How it chooses words.
@@ -72,6 +73,7 @@ impl AgentConfig {
 
 /// How an agent calls tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CallFormat {
     /// As its endpoint does it.

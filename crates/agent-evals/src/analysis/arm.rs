@@ -8,6 +8,7 @@ use crate::Error;
 
 /// A way to put a scenario to a model. Source: arXiv 2603.14417 and the protocol made of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Arm {
     /// A short description and "what would you do?", with options.
     Q0,

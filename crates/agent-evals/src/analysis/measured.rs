@@ -47,6 +47,7 @@ pub struct Measured {
 
 /// How intervals are made, and what counts as equivalent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Probability between the ends of intervals; 0.95 is what tests at 5 % go with.

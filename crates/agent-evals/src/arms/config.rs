@@ -19,6 +19,7 @@ pub const WORDINGS: u32 = 3;
 
 /// How arms are made of scenarios.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ArmsConfig {
     /// Which arms.
@@ -50,6 +51,7 @@ pub struct ArmsConfig {
 
 /// Which way reasoning is switched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reasoning {
     /// The agent is asked to think at length before it acts.

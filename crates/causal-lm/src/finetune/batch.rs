@@ -10,6 +10,7 @@ use crate::model::Layout;
 
 /// How examples share a forward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Packing {
     /// One example a row, padded on the right to the longest.

@@ -10,6 +10,7 @@ use crate::{
 
 /// What happens to an example that is longer than the configuration allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Overlong {
     /// The run does not start.

@@ -18,6 +18,7 @@ use crate::{Error, lora::LoraConfig};
 
 /// How long a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Length {
     /// Passes over the examples.
@@ -28,6 +29,7 @@ pub enum Length {
 
 /// Settings of a fine-tuning run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct FinetuneConfig {
     /// `{ epochs = N }` or `{ steps = N }`.
@@ -58,6 +60,7 @@ pub struct FinetuneConfig {
     /// Size and place of an adapter; without one, which is `false` in a file, all weights are
     /// trained, in f32 copies.
     #[serde(with = "crate::lora::setting")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::lora::setting::schema"))]
     pub adapter: Option<LoraConfig>,
 }
 

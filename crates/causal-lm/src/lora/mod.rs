@@ -19,6 +19,7 @@ use crate::{
 
 /// A matrix that can be adapted, by its published name in the Llama family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
     /// Queries.
@@ -64,6 +65,7 @@ impl Target {
 
 /// Size and place of an adapter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct LoraConfig {
     /// Rows of A, columns of B.

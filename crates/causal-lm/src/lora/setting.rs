@@ -36,6 +36,13 @@ pub fn deserialize<'de, D: Deserializer<'de>>(
     deserializer.deserialize_any(Adapter)
 }
 
+/// What is read: a table, or whether there is one at all.
+#[cfg(feature = "schema")]
+pub fn schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let table = generator.subschema_for::<LoraConfig>();
+    schemars::json_schema!({ "anyOf": [table, { "type": "boolean" }] })
+}
+
 struct Adapter;
 
 impl<'de> Visitor<'de> for Adapter {

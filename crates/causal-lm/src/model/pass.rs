@@ -14,6 +14,7 @@ use crate::{Error, cache::KvCache};
 
 /// What others see of a token in the blocks that it has skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Skipped {
     /// Keys and values of its unchanged residual stream.

@@ -18,6 +18,7 @@ use crate::{
 
 /// Where answers are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct CacheConfig {
     /// The folder; several processes may share it.

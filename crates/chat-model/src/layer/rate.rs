@@ -14,6 +14,7 @@ use crate::{Answer, ChatModel, Error, Message, Request, Response, Retryable, err
 
 /// How much is asked at a time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct RateConfig {
     /// Requests on their way at a time; at least 1.

@@ -8,6 +8,7 @@ use crate::{Answer, ChatModel, Error, Request, Retryable, error::config};
 
 /// When and how often to try again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryConfig {
     /// Attempts in all, the first included; at least 1.

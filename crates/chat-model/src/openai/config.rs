@@ -12,6 +12,7 @@ use crate::{Error, error::config as wrong};
 /// No secret is part of it: keys are in the environment, under names given here. So it can be
 /// written beside a run.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct OpenAiConfig {
     /// What comes before `/chat/completions`; `http` or `https`, without user name or password.
@@ -41,6 +42,7 @@ pub struct OpenAiConfig {
 
 /// The field with the limit on tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MaxTokensField {
     /// `max_tokens`, which nearly all servers know.

@@ -18,6 +18,7 @@ use crate::{
 
 /// How an organism is evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct EvaluateConfig {
     /// Held-out problems.

@@ -18,6 +18,7 @@ use crate::Error;
 
 /// The places of a wheel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Wheel {
     /// Seven.
@@ -94,6 +95,7 @@ impl Wheel {
 
 /// Which wheel, and how many turns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct LanguageConfig {
     /// The wheel.

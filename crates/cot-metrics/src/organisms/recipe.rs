@@ -11,6 +11,7 @@ use crate::{Error, diagnosis::Signature};
 
 /// A model whose chains of thought have, or lack, one property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Organism {
     /// Thinks in plain words, and needs to.
@@ -64,6 +65,7 @@ impl Organism {
 /// measured instead: rows without thinking and with chains of another task, whose answers nothing in
 /// them gives away, hints that a chain of thought contradicts, and synonyms everywhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Mix {
     /// A plain chain.
@@ -95,6 +97,7 @@ impl Mix {
 
 /// How an organism is taught.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Recipe {
     /// Rows of the base, and of the replay that keeps the others from forgetting.

@@ -12,6 +12,7 @@ use crate::Error;
 
 /// Size of a model of the Llama architecture with one token a word.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ScratchConfig {
     /// Blocks.

@@ -12,6 +12,7 @@ use crate::{ArmText, Error, Outcome, Scorer, tokens::Tokenize};
 
 /// What stands around a chain of thought in a model's turn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Format {
     /// Between prompt and chain, such as `<think>\n` where the chat template does not say it.

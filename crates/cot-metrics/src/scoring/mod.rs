@@ -102,6 +102,7 @@ impl From<ArmScore> for Outcome {
 
 /// How much is computed at once. Results do not depend on it beyond rounding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ScoreConfig {
     /// Cases whose rows are planned together.

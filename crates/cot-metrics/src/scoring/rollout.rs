@@ -13,6 +13,7 @@ use crate::Error;
 
 /// How a model answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct RolloutConfig {
     /// Longest chain and answer together, in tokens.

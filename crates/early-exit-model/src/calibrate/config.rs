@@ -7,6 +7,7 @@ use crate::{Error, error::check};
 
 /// What a step of a calibration does.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Recipe {
     /// Self-distillation as published: exits drawn from the law that the *teacher's* early
@@ -37,6 +38,7 @@ pub enum Recipe {
 
 /// Settings of a calibration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct CalibrateConfig {
     /// What a step does.

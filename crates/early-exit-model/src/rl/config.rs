@@ -8,6 +8,7 @@ use crate::{Error, error::check};
 
 /// How rewards of one prompt's answers become advantages.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Baseline {
     /// `(R − mean R) / max(std R, floor)`: where all answers are right or all wrong, what differs is
@@ -22,6 +23,7 @@ pub enum Baseline {
 
 /// What is paid for depth.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum DepthReward {
     /// Every answer pays `λ ē`, ē being the mean share of blocks that its tokens ran.
@@ -39,6 +41,7 @@ pub enum DepthReward {
 /// How answers are sampled. Nothing truncates the distributions and no floor is put under the gates:
 /// what is sampled is what is scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct RolloutConfig {
     /// Longest answer, in tokens.
@@ -73,6 +76,7 @@ impl RolloutConfig {
 
 /// Settings of reinforcement learning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct RlConfig {
     /// Batches of answers, with one update each.

@@ -9,13 +9,14 @@ use agent_evals::{
 use anyhow::Context as _;
 use chat_model::ChatModel;
 use rl_core::seed::Seed;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Stands for all scenarios that come with the command.
 pub(super) const ALL: &str = "all";
 
 /// How scenarios are set up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Setting {
     /// Where commands run, in the scenarios that have a shell.

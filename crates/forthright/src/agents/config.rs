@@ -11,6 +11,7 @@ use agent_evals::{
 use anyhow::Context as _;
 use chat_model::StackConfig;
 use clap::{Args, ValueEnum};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
@@ -22,7 +23,7 @@ use super::{
 use crate::settings::read_toml;
 
 /// A run in full; written beside its journal, so that it can go on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RunConfig {
     /// Root seed.

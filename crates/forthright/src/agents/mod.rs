@@ -25,6 +25,8 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use tokio::runtime::Runtime;
 
+use crate::schema::Entry;
+
 /// Arguments of `forthright agents`.
 #[derive(Args)]
 pub(crate) struct Agents {
@@ -87,6 +89,20 @@ impl Agents {
             Verb::BenchWorker(verb) => verb.run(),
         }
     }
+}
+
+/// Files that verbs take their settings from.
+pub(crate) fn files() -> Vec<Entry> {
+    vec![
+        Entry::of::<config::RunConfig>("run", "agents run, arms, plan --config"),
+        Entry::of::<agent_evals::analysis::Settings>("analyse", "agents analyse --config"),
+        Entry::of::<chat_model::StackConfig>(
+            "endpoint",
+            "agents run, arms, plan --endpoint, --coder",
+        ),
+        Entry::of::<script::Script>("script", "agents run, arms, plan --script"),
+        Entry::of::<reproduce::Config>("reproduce", "agents reproduce --config"),
+    ]
 }
 
 /// What runs samples.

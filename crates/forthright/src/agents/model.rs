@@ -11,12 +11,13 @@ use agent_evals::{
 use anyhow::Context as _;
 use chat_model::{ChatModel, StackConfig, UsageCounter};
 use clap::ValueEnum;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::script::Script;
 
 /// A model under a name, and how it is made an agent of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AgentChoice {
     /// Its name in results.
@@ -29,7 +30,7 @@ pub(super) struct AgentChoice {
 }
 
 /// A kind of model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ModelChoice {
     /// It says what it is told to say.
@@ -43,7 +44,7 @@ pub(super) enum ModelChoice {
 }
 
 /// What a scripted agent does, to see whether a scenario tells it from others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Act {
     /// What the scenario's first outcome says
@@ -93,7 +94,7 @@ impl Act {
 }
 
 /// A checkpoint of this machine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LocalChoice {
     /// A Hugging Face folder or a .gguf file.

@@ -1,11 +1,12 @@
 //! Models that follow a script, to try scenarios without one that costs.
 
 use chat_model::{Error as ChatError, Message, Request, Response, Scripted, ToolCall, Usage};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Parts for samples, of which the first that fits is played.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Script {
     /// At least one.
@@ -13,7 +14,7 @@ pub(super) struct Script {
 }
 
 /// What is said in the samples that it is for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Part {
     /// Which samples: SCENARIO/AGENT/PERSONA/SAMPLE#EPOCH, where `*` stands for anything.
@@ -27,7 +28,7 @@ pub(super) struct Part {
 }
 
 /// One turn.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Reply {
     /// What is said.
@@ -44,10 +45,12 @@ pub(super) struct Reply {
 }
 
 /// A call of a tool.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Call {
+    /// Name of the tool.
     pub(super) name: String,
+    /// What it is given, by name.
     #[serde(default)]
     pub(super) arguments: Map<String, Value>,
 }

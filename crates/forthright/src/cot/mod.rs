@@ -15,6 +15,8 @@ mod words;
 
 use clap::{Args, Subcommand};
 
+use crate::schema::Entry;
+
 /// Arguments of `forthright cot`.
 #[derive(Args)]
 pub(crate) struct Cot {
@@ -56,4 +58,12 @@ impl Cot {
             Verb::Reproduce(verb) => verb.run(),
         }
     }
+}
+
+/// Files that verbs take their settings from.
+pub(crate) fn files() -> Vec<Entry> {
+    vec![
+        Entry::of::<organism::Config>("train-organism", "cot train-organism --config"),
+        Entry::of::<reproduce::Config>("reproduce", "cot reproduce --config"),
+    ]
 }

@@ -12,10 +12,11 @@ use lm_tasks::{
     reasoning::{Chain, Problem, Task},
 };
 use rl_core::seed::Seed;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is solved, and how it is put.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct TaskConfig {
     /// The task.

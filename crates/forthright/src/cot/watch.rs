@@ -12,13 +12,14 @@ use lm_tasks::{
     reasoning::{Form, Problem, Task},
 };
 use rl_core::{monitor::MonitorError, run::LineWriter, seed::Seed};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{session::Session, terminal::note};
 
 /// What is asked of a policy in training, and when.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct WatchConfig {
     /// When it is measured, and what raises an alert.

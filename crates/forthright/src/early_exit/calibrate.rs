@@ -19,6 +19,7 @@ use rl_core::{
     run::{read_lines, write_whole},
     seed::Seed,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -108,7 +109,7 @@ impl Name {
 }
 
 /// All that a run depends on, beside the model's flags.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     /// Steps between two checkpoints.

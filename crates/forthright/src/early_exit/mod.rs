@@ -16,6 +16,8 @@ mod transcript;
 
 use clap::{Args, Subcommand};
 
+use crate::schema::Entry;
+
 /// Arguments of `forthright early-exit`.
 #[derive(Args)]
 pub(crate) struct EarlyExit {
@@ -51,4 +53,14 @@ impl EarlyExit {
             Verb::Reproduce(verb) => verb.run(),
         }
     }
+}
+
+/// Files that verbs take their settings from.
+pub(crate) fn files() -> Vec<Entry> {
+    vec![
+        Entry::of::<pretrain::Config>("pretrain", "early-exit pretrain --config"),
+        Entry::of::<calibrate::Config>("calibrate", "early-exit calibrate --config"),
+        Entry::of::<train::Config>("train", "early-exit train --config"),
+        Entry::of::<reproduce::Config>("reproduce", "early-exit reproduce --config"),
+    ]
 }

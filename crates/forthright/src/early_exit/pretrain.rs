@@ -13,6 +13,7 @@ use lm_tasks::{
     reasoning::{Problem, Task},
 };
 use rl_core::{device, seed::Seed};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -69,7 +70,7 @@ pub(crate) struct Pretrain {
 }
 
 /// What a run begins with.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Begin {
     /// Random weights and a token a character, in f32.
@@ -79,7 +80,7 @@ pub(crate) enum Begin {
 }
 
 /// All that a run depends on, beside the model's flags.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     /// Steps between two checkpoints.

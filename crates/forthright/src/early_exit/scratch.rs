@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use causal_lm::{
     CausalLm, Pretrained, config::parse_hf, tokenizer::Tokenizer, weights::RandomSource,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tch::{Device, Kind};
@@ -13,7 +14,7 @@ use tch::{Device, Kind};
 const END: &str = "<|end|>";
 
 /// Size of a model of the Llama architecture with one token a character.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ScratchConfig {
     /// Blocks.

@@ -13,13 +13,14 @@ use lm_tasks::{
     ReadOptions, Split, SplitRule,
     reasoning::{Form, Problem, RewardRule, SumModulo, Task, gsm8k},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Share of a file without published splits that is held out, and the seed of the choice.
 const HELD_OUT: SplitRule = SplitRule::Hash { evaluation: 0.2, seed: 0 };
 
 /// What is solved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct TaskConfig {
     /// Problems that are made, where there is no file: `{ task = "running_sum", digits = 2 }`.
@@ -151,7 +152,7 @@ pub(crate) fn example(
 }
 
 /// What answers are worth.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RewardConfig {
     /// 1 for a right answer, else 0.

@@ -10,6 +10,7 @@ use early_exit_model::{
 };
 use lm_tasks::{Split, reasoning::Task};
 use rl_core::{device, monitor::Monitors, run::LineWriter, seed::Seed};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -74,7 +75,7 @@ pub(crate) struct Train {
 }
 
 /// All that a run depends on, beside the model's flags.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     /// Steps between two checkpoints.

@@ -11,6 +11,8 @@ mod train;
 
 use clap::{Args, Subcommand};
 
+use crate::schema::Entry;
+
 /// Arguments of `forthright klq`.
 #[derive(Args)]
 pub(crate) struct Klq {
@@ -52,4 +54,15 @@ impl Klq {
             Verb::Reproduce(verb) => verb.run(),
         }
     }
+}
+
+/// Files that verbs take their settings from.
+pub(crate) fn files() -> Vec<Entry> {
+    vec![
+        Entry::of::<train::Config>("train", "klq train, evaluate, judge --config"),
+        Entry::of::<reward_model::Config>("reward-model", "klq reward-model train --config"),
+        Entry::of::<klq::oracle::StudyConfig>("oracle", "klq oracle --config"),
+        Entry::of::<chat_model::StackConfig>("endpoint", "klq judge --endpoint"),
+        Entry::of::<reproduce::Config>("reproduce", "klq reproduce --config"),
+    ]
 }

@@ -11,6 +11,7 @@ use rl_core::{
     device,
     stats::{Estimate, Proportion, wilson},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -71,9 +72,9 @@ struct Train {
 }
 
 /// All that a reward model depends on, beside the model's flags.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Config {
+pub(super) struct Config {
     /// Preference pairs; our own where there is no path.
     data: Option<PathBuf>,
     /// How the file is read.

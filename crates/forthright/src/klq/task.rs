@@ -15,13 +15,16 @@ use lm_tasks::{
     Dataset, Input, Item, PreferencePair, ReadOptions, Role, Split, SplitRule, Summaries, own,
     preferences, prompts,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Share of a file without published splits that is held out, and the seed of the choice.
 const HELD_OUT: SplitRule = SplitRule::Hash { evaluation: 0.2, seed: 0 };
 
 /// A kind of task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
     /// A user's question or request.
@@ -50,7 +53,7 @@ impl Kind {
 }
 
 /// What answers are worth.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RewardConfig {
     /// Sentiment by a list of words.
@@ -67,7 +70,7 @@ pub(crate) enum RewardConfig {
 }
 
 /// What is answered, and what answers are worth.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct TaskConfig {
     /// What is asked of the model.

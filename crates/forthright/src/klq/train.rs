@@ -15,6 +15,7 @@ use klq::{
 };
 use lm_tasks::Split;
 use rl_core::{device, run::LineWriter, seed::Seed};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -74,7 +75,7 @@ pub(crate) struct Train {
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Name {
     Klq,
@@ -104,7 +105,7 @@ impl Name {
 }
 
 /// All that a run depends on, beside the model's flags.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     /// Steps between two checkpoints.
@@ -136,7 +137,7 @@ impl Default for Config {
 }
 
 /// When and on what a policy is evaluated while it is trained.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct HeldOutConfig {
     /// Iterations from one evaluation to the next; 0 for none.

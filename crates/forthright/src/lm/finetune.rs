@@ -10,6 +10,7 @@ use causal_lm::{
 };
 use clap::Args;
 use rl_core::device;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -75,9 +76,9 @@ pub(crate) struct Finetune {
 }
 
 /// All that a run depends on, beside the model's flags.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Config {
+pub(super) struct Config {
     /// Steps between two checkpoints.
     checkpoint_every: u64,
     /// Checkpoints that stay.

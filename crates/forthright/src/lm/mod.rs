@@ -16,6 +16,8 @@ mod score;
 
 use clap::{Args, Subcommand};
 
+use crate::schema::Entry;
+
 /// Arguments of `forthright lm`.
 #[derive(Args)]
 pub(crate) struct Lm {
@@ -63,4 +65,12 @@ impl Lm {
             Verb::Reproduce(verb) => verb.run(),
         }
     }
+}
+
+/// Files that verbs take their settings from.
+pub(crate) fn files() -> Vec<Entry> {
+    vec![
+        Entry::of::<finetune::Config>("finetune", "lm finetune --config"),
+        Entry::of::<reproduce::Config>("reproduce", "lm reproduce --config"),
+    ]
 }

@@ -13,6 +13,8 @@ mod trials;
 
 use clap::{Args, Subcommand};
 
+use crate::schema::Entry;
+
 /// Arguments of `forthright portfolio`.
 #[derive(Args)]
 pub(crate) struct Portfolio {
@@ -56,6 +58,22 @@ impl Portfolio {
             Verb::Bench(verb) => verb.run(),
         }
     }
+}
+
+/// Files that verbs take their settings from.
+pub(crate) fn files() -> Vec<Entry> {
+    vec![
+        Entry::of::<simulate::Settings>("simulate", "portfolio simulate --config"),
+        Entry::of::<portfolio_pursuit::exact::Instance>("solve", "portfolio solve --instance"),
+        Entry::of::<portfolio_pursuit::quoting::Plan>(
+            "quote",
+            "portfolio quote, off-policy --plan",
+        ),
+        Entry::of::<reproduce::Config>(
+            "reproduce",
+            "portfolio reproduce, evaluate, frontier, train --config",
+        ),
+    ]
 }
 
 /// A table for standard output.

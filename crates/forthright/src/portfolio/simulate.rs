@@ -16,6 +16,7 @@ use rl_core::{
     seed::Seed,
     stats::{Estimate, mean},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -31,19 +32,24 @@ const CONFIDENCE: f64 = 0.95;
 const CHUNK: u64 = 1000;
 
 /// How a firm quotes.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Quotes {
     /// Uniformly between two multiples of its cost.
-    Uniform { low: f64, high: f64 },
+    Uniform {
+        /// The lower one.
+        low: f64,
+        /// The higher one.
+        high: f64,
+    },
     /// One multiple of its cost.
     Fixed(f64),
 }
 
 /// What is simulated.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Settings {
+pub(super) struct Settings {
     /// The market.
     market: SyntheticConfig,
     /// An epoch.

@@ -17,6 +17,7 @@ use crate::Error;
 /// Source: arXiv 2402.14740. Ratios are clipped token by token, so that several epochs are safe; at
 /// the first step that is REINFORCE.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct RlooConfig {
     /// Probability ratios beyond `1 ± clip_coef` teach nothing more.
@@ -53,6 +54,7 @@ impl RlooConfig {
 /// Source: arXiv 2402.03300, equations (3) and (4); tokens are averaged over the batch, not first
 /// within answers, so that long answers do not count less a token (arXiv 2503.20783).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct GrpoConfig {
     /// Probability ratios beyond `1 ± clip_coef` teach nothing more.

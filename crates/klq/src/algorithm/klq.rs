@@ -23,6 +23,7 @@ use crate::Error;
 ///
 /// Source: arXiv 2508.17000, equations as numbered there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct KlqConfig {
     /// Discount γ, in [0, 1].
@@ -52,6 +53,7 @@ pub struct KlqConfig {
 
 /// Where the squared error becomes linear.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Huber {
     /// Nowhere.
@@ -63,6 +65,7 @@ pub enum Huber {
 
 /// Clipping: the largest of the losses with and without counts, as in PPO's value loss.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KlqClip {
     /// None; the published method.
@@ -95,6 +98,7 @@ impl KlqClip {
 
 /// When targets are made anew.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Refresh {
     /// Never: all epochs have the same targets.

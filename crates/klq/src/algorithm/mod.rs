@@ -20,6 +20,7 @@ const WHITEN_EPS: f64 = 1e-8;
 
 /// Which algorithm, with its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Algorithm {

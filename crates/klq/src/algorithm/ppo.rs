@@ -17,6 +17,7 @@ use crate::{Error, algorithm::check};
 ///
 /// Sources: arXiv 1707.06347, 1506.02438; the details of arXiv 2403.17031.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct PpoConfig {
     /// Discount γ, in [0, 1].

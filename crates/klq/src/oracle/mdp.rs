@@ -9,6 +9,7 @@ const MAX_PAIRS: usize = 10_000_000;
 
 /// What a sequence gets that ends at the horizon without the end-of-sequence token.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum CutOff {
     /// The score of its tokens, as if it were complete.
@@ -23,6 +24,7 @@ pub enum CutOff {
 
 /// Sizes and coefficients of a [`TokenMdp`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct MdpConfig {
     /// Number of tokens, at least 2.

@@ -12,6 +12,7 @@ const SMALLEST: f64 = 1e-6;
 
 /// How the tables of a random instance are drawn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct RandomTables {
     /// Reference policies come from a symmetric Dirichlet distribution with this concentration,

@@ -11,6 +11,7 @@ use super::{
 
 /// What is compared on what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct StudyConfig {
     /// Sizes and coefficients of every instance.

@@ -24,6 +24,7 @@ pub struct Pair {
 
 /// Settings of the training of a reward model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct RewardModelConfig {
     /// Passes over the pairs.

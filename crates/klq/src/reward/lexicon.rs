@@ -17,6 +17,7 @@ const REACH: usize = 3;
 
 /// How words become a score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Sentiment {
     /// Sum of signs at which the score is half way to its bound, above 0.

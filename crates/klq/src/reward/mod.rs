@@ -89,6 +89,7 @@ impl<F: FnMut(&Answer<'_>) -> Result<f64, String>> Reward for Rule<F> {
 
 /// What happens to the score of an answer that the length limit cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MissingEnd {
     /// Nothing.

@@ -16,6 +16,7 @@ const SHOWN: usize = 80;
 
 /// A program and how long it is waited for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(from = "Written")]
 pub struct ProgramConfig {
     /// The program, looked for in `PATH` unless it has a slash, and its arguments. No shell reads
@@ -34,16 +35,22 @@ impl Default for ProgramConfig {
 
 /// The two forms in which a program is written.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "a list of words, or a table of command and timeout_s")]
 enum Written {
+    /// The program and its arguments.
     Words(Vec<String>),
+    /// The same with a time limit.
     Table(Table),
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Table {
+    /// The program and its arguments.
     command: Vec<String>,
+    /// Longest wait for the next line of the program's, in seconds.
     timeout_s: Option<f64>,
 }
 

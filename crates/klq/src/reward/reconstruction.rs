@@ -12,6 +12,7 @@ use crate::{Error, algorithm::check};
 
 /// Settings of the reconstruction reward.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ReconstructionConfig {
     /// What each token of a summary costs, in nats a token of the text.

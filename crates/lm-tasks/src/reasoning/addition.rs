@@ -13,6 +13,7 @@ use crate::Error;
 ///
 /// Content: the two numbers in any order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Addition {
     /// Fewest digits of a number, at least 1.

@@ -14,6 +14,7 @@ use crate::Error;
 ///
 /// Content: the text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct BinaryAlternation {
     /// Fewest characters, at least 1.

@@ -15,6 +15,7 @@ use crate::Error;
 ///
 /// Content: the grid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct LargestIsland {
     /// Fewest rows and columns, at least 1.

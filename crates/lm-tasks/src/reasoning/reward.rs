@@ -7,6 +7,7 @@ use crate::Error;
 
 /// Rewards for each kind of verdict, V in the fact sheet of arXiv 2603.21376.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RewardRule {
     /// The marked answer is right.

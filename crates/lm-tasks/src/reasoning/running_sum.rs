@@ -24,6 +24,7 @@ use crate::Error;
 ///
 /// Content: the operands in any order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct RunningSum {
     /// Numbers to add, 2 to 64.

@@ -17,6 +17,7 @@ const WORDS: &str = include_str!("../../data/words.txt");
 ///
 /// Content: the word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct SpellBackward {
     /// Fewest letters, at least 3.

@@ -15,6 +15,7 @@ use crate::Error;
 ///
 /// Content: the numbers in any order, and the modulus.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct SumModulo {
     /// Fewest numbers, at least 2.

@@ -24,6 +24,7 @@ use crate::{Error, Split};
 /// # Ok::<(), lm_tasks::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "task", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Task {

@@ -25,6 +25,7 @@ pub trait ConversionCurve: Sync {
 /// logit p = intercept + Σ_j weights_j x_j − slope · exp(Σ_j slope_weights_j x_j) · (a − 1)
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LogisticCurve {
     /// Logit of acceptance at cost, features being 0.

@@ -6,6 +6,7 @@ use crate::{Column, Error, Kind, Schema};
 
 /// What the values of a column of a table are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ValueType {
     /// A number.
@@ -20,6 +21,7 @@ pub enum ValueType {
 
 /// One column of a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ColumnSpec {
     /// Its name in the header.
@@ -38,6 +40,7 @@ pub struct ColumnSpec {
 
 /// What the columns of a table of customers are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TableSpec {
     /// Columns that become features.

@@ -10,6 +10,7 @@ use crate::{
 
 /// Probability that an offer of a times cost is taken.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Acceptance {
     /// 1/(1 + exp(slope·(a − center))).
@@ -25,6 +26,7 @@ pub enum Acceptance {
 
 /// Customers that are all alike.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CustomerType {
     /// Probability that the next customer is one.
@@ -39,6 +41,7 @@ pub struct CustomerType {
 
 /// A portfolio problem that can be solved exactly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Instance {
     /// Customers of an epoch: T.

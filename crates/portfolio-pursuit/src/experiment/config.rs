@@ -13,6 +13,7 @@ use crate::{
 
 /// The published protocol with the arms of one's choice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ExperimentConfig {
     /// First trial; trial i has the seed 100 (i + 1).
@@ -155,6 +156,7 @@ impl ExperimentConfig {
 
 /// Whose bids an arm makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BidsOf {
     /// [`PublishedBids`](crate::models::PublishedBids), fitted to the firm's own history.
@@ -168,6 +170,7 @@ pub enum BidsOf {
 
 /// How an arm pursues its target.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Way {
     /// Not at all.
@@ -207,6 +210,7 @@ impl Way {
 
 /// One side of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Arm {
     /// Whose bids.

@@ -11,6 +11,7 @@ use crate::stream::Stream;
 
 /// How many visitors have children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Children {
     /// P(no children) = (1 − pc)/4, as the published code computes it: four visitors of five have

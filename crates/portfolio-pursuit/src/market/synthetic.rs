@@ -12,6 +12,7 @@ const MAX_FIRMS: usize = 8;
 
 /// Settings of the synthetic market; the defaults are the published ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct SyntheticConfig {
     /// Firms that quote, 1 to 8.

@@ -18,6 +18,7 @@ const BINS: usize = 255;
 
 /// How a forest is grown. The default is the published one: a library's defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ForestConfig {
     /// Number of trees, at least 1.

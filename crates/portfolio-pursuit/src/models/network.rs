@@ -9,6 +9,7 @@ use crate::Error;
 
 /// What the output is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Loss {
     /// Half the squared error.
@@ -19,6 +20,7 @@ pub enum Loss {
 
 /// Shape and training. The default is the published conversion model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct NetworkConfig {
     /// Widths of the hidden layers, each at least 1.

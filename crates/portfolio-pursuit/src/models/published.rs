@@ -15,6 +15,7 @@ use crate::Error;
 
 /// How the published bids are learned. The default is as published.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct PublishedBidsConfig {
     /// Market model.

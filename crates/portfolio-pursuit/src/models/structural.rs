@@ -11,6 +11,7 @@ use crate::Error;
 
 /// How the conversion model is fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct StructuralConfig {
     /// Weight of the squared coefficients beside the mean negative log-likelihood, at least 0.

@@ -14,6 +14,7 @@ use crate::Error;
 
 /// How our bids are learned.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct StructuralBidsConfig {
     /// Weight of the squared coefficients of the market model, at least 0; beside thousands of quotes

@@ -9,6 +9,7 @@ const EPSILON: f64 = 1e-7;
 
 /// How far a count is from its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Deviation {
     /// |ρ − ρ*| / (max(ρ, ρ*) + ε): between 0 and 1.
@@ -27,6 +28,7 @@ pub enum Deviation {
 ///
 /// With [`Deviation::Relative`], 0 ≤ L ≤ scale. Without categories it is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Loss {
     /// Loss, in £, of a portfolio that misses its target wholly; 0 or above.

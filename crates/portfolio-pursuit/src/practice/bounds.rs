@@ -34,6 +34,7 @@ impl std::fmt::Display for Bound {
 
 /// What holds for the price of every policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct PriceLimits {
     /// Least multiple of cost; above 0.

@@ -29,6 +29,7 @@ pub struct Ladder {
 
 /// What a book must hold in expectation.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct JointLimits {
     /// Least number of policies that are sold.
@@ -43,6 +44,7 @@ pub struct JointLimits {
 /// What one more unit of each limit would be worth: £ a sale, £ per £ of expected cost, £ per £ of
 /// premium. A limit that does not bind has the price 0.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ShadowPrices {
     /// Of the volume floor.

@@ -17,6 +17,7 @@ use crate::{
 
 /// What a value function is fitted with at every step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// `c + Σ_i w_i ρ_i`, as published: k then does not depend on the portfolio.
@@ -30,6 +31,7 @@ pub enum Step {
 
 /// How values are learned. The default is as published, but for the terminal step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct BackwardConfig {
     /// What is fitted.

@@ -7,6 +7,7 @@ use crate::{Error, portfolio::Members};
 
 /// How constant worths are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct FluidConfig {
     /// Customers that stand for all, at least 1.

@@ -10,6 +10,7 @@ use crate::{
 
 /// How worths are moved.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct MirrorConfig {
     /// Step, as a share of how much one sale moves the loss, above 0.

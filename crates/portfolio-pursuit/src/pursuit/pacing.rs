@@ -7,6 +7,7 @@ use crate::{Error, portfolio::Members};
 
 /// Gains of the controllers, as shares of how much one more or less moves the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct PacingConfig {
     /// On the gap to the plan, in sales, at least 0.

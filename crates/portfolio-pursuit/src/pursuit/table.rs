@@ -9,6 +9,7 @@ use crate::{Error, portfolio::Members};
 
 /// How tables are worked out.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct TableConfig {
     /// Sweeps over what categories are worth to each other, at least 1.

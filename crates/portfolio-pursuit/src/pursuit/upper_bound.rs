@@ -11,6 +11,7 @@ use crate::Error;
 
 /// How upper bounds are looked for; every point that the search visits is a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct UpperBoundConfig {
     /// Halvings of the step of the search, at least 1.

@@ -12,6 +12,7 @@ use crate::{
 
 /// Customers of whom more, or fewer, are wanted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WantedCategory {
     /// The column of features.
@@ -27,6 +28,7 @@ pub struct WantedCategory {
 
 /// Prices asked now and then to learn from, and logged with their probability.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Exploration {
     /// What a price is multiplied by.
@@ -45,6 +47,7 @@ impl Default for Exploration {
 
 /// How a stream of customers is to be quoted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The table they come in.

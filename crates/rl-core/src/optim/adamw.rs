@@ -9,6 +9,7 @@ use super::{Error, clip_grad_norm};
 
 /// Which root of the second moment ε is added to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EpsPlacement {
     /// That of the corrected moment, as PyTorch has it and algorithm 1 of arXiv 1412.6980.
@@ -22,6 +23,7 @@ pub enum EpsPlacement {
 
 /// Settings of AdamW that all groups share.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamWConfig {
     /// Share of the old first moment, in [0, 1).

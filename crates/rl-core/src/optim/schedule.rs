@@ -6,6 +6,7 @@ use super::Error;
 
 /// What happens to the learning rate after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Decay {
     /// It stays.
@@ -19,6 +20,7 @@ pub enum Decay {
 
 /// Factor on the learning rate as a function of the step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Schedule {
     /// Steps over which the factor rises from 0; the first step after them has factor 1.

@@ -27,6 +27,7 @@ use crate::Error;
 
 /// Where commands of scenarios with a shell run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum World {
     /// In a shell that is only pretended, with programs enough for the task. It needs no system

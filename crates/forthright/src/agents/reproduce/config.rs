@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use agent_evals::analysis::Settings;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{agents::config::RunConfig, scale::Scale};
@@ -15,9 +16,9 @@ const FILES: [&str; 3] = [
 ];
 
 /// What is run, and how it is analysed.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Config {
+pub(crate) struct Config {
     /// Tokens of an answer of the model that runs here, at most.
     pub(super) local_tokens: u32,
     /// Temperature of the model that runs here; 0 takes the likeliest word.
@@ -32,7 +33,7 @@ pub(super) struct Config {
 
 /// The settings of a scale, or those of a file.
 pub(super) fn settings(scale: Scale, file: Option<&Path>) -> anyhow::Result<Config> {
-    let config: Config = scale.settings("agents", FILES, file)?;
+    let config: Config = scale.settings("agents", &FILES, file)?;
     config.analysis.validate()?;
     Ok(config)
 }

@@ -14,7 +14,7 @@ use agent_evals::{
 };
 use claims::Findings;
 use clap::Args;
-use config::Config;
+pub(super) use config::Config;
 use serde_json::{Value, json};
 
 use super::{
@@ -27,11 +27,9 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    Unfinished,
-    claims::Claims,
-    interrupt,
+    Unfinished, interrupt,
+    reproduce::{Flags, Resume},
     scale::Scale,
-    session::Session,
     terminal::{note, print},
 };
 
@@ -49,12 +47,6 @@ const LOCAL_RESULT_BYTES: usize = 1 << 10;
 /// paper: the published models through an endpoint, given by --url; --dry-run says what they would cost.
 #[derive(Args)]
 pub(crate) struct Reproduce {
-    /// How much is done
-    #[arg(long, value_enum, default_value_t = Scale::Smoke)]
-    scale: Scale,
-    /// Settings of your own in the place of the scale's
-    #[arg(long)]
-    config: Option<PathBuf>,
     /// The model that runs here: a Hugging Face folder or a .gguf file [default: the model that `cargo
     /// xtask setup` fetched]
     #[arg(long)]
@@ -68,30 +60,22 @@ pub(crate) struct Reproduce {
     /// Begin no more samples once those of the models have cost so much
     #[arg(long, value_name = "COST")]
     max_cost: Option<f64>,
-    /// The run's folder
-    #[arg(long)]
-    out: PathBuf,
-    /// Root seed
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Go on with a run that was stopped
-    #[arg(long)]
-    resume: bool,
-    /// Only say what would run, and what it would need
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    flags: Flags,
+    #[command(flatten)]
+    going_on: Resume,
 }
 
 impl Reproduce {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let config = self.resolved()?;
-        if self.dry_run {
+        if self.flags.dry_run {
             return self.say(&config);
         }
         check(&config)?;
         interrupt::listen("putting down what the agents have done");
-        let session = Session::open(&self.out, &config, self.seed, "cpu")?;
-        let mut findings = Findings { claims: Claims::new(self.scale.name()) };
+        let session = self.flags.open(&config, "cpu")?;
+        let mut findings = Findings { claims: self.flags.claims() };
         let mut metrics = session.dir.lines("metrics.jsonl")?;
         if !config.scripted.agents.is_empty() {
             let (_, analysis) = self.stage("scripted", &config.scripted, &config)?;
@@ -106,7 +90,7 @@ impl Reproduce {
             let (replayed, diverged) = self.replay("models")?;
             findings.harness(&cells, replayed, diverged)?;
             findings.control(&analysis)?;
-            if self.scale != Scale::Smoke {
+            if self.flags.scale != Scale::Smoke {
                 findings.models(&analysis)?;
             }
             let mut samples = session.dir.lines("samples.jsonl")?;
@@ -117,9 +101,9 @@ impl Reproduce {
 
     /// The settings, with what flags and this machine add to them.
     fn resolved(&self) -> anyhow::Result<Config> {
-        let mut config = config::settings(self.scale, self.config.as_deref())?;
-        config.analysis.seed = self.seed;
-        (config.scripted.seed, config.models.seed) = (self.seed, self.seed);
+        let mut config = config::settings(self.flags.scale, self.flags.config.as_deref())?;
+        config.analysis.seed = self.flags.seed;
+        (config.scripted.seed, config.models.seed) = (self.flags.seed, self.flags.seed);
         config.models.max_cost = self.max_cost.or(config.models.max_cost);
         if config.models.agents.is_empty() && (cfg!(feature = "lm") || self.model.is_some()) {
             let local = self.local(&config)?;
@@ -190,7 +174,7 @@ impl Reproduce {
                 }
             }
         }
-        print(format_args!("writes {}", self.out.display()))
+        self.flags.say_where()
     }
 
     /// Runs a part into a folder of its own, and analyses it.
@@ -200,10 +184,10 @@ impl Reproduce {
         run: &RunConfig,
         config: &Config,
     ) -> anyhow::Result<(Cells, Analysis)> {
-        let folder = self.out.join(name);
+        let folder = self.flags.out.join(name);
         std::fs::create_dir_all(&folder)?;
         let journal = folder.join(JOURNAL);
-        if !self.resume && journal.exists() {
+        if !self.going_on.resume && journal.exists() {
             std::fs::remove_file(&journal)?;
         }
         note(format_args!("{name}: running"));
@@ -239,7 +223,7 @@ impl Reproduce {
 
     /// Runs some samples again from the journal; how many, and how many of them came out otherwise.
     fn replay(&self, name: &str) -> anyhow::Result<(usize, usize)> {
-        let journal = self.out.join(name).join(JOURNAL);
+        let journal = self.flags.out.join(name).join(JOURNAL);
         let runtime = runtime()?;
         let (mut replayed, mut diverged) = (0, 0);
         for finished in FinishedIter::open(&journal)?.step_by(REPLAYED) {
@@ -254,7 +238,7 @@ impl Reproduce {
     /// What a model said first in each arm.
     fn said(&self, name: &str) -> anyhow::Result<Vec<Value>> {
         let mut first: BTreeMap<(String, String), Value> = BTreeMap::new();
-        for finished in FinishedIter::open(&self.out.join(name).join(JOURNAL))? {
+        for finished in FinishedIter::open(&self.flags.out.join(name).join(JOURNAL))? {
             let finished = finished?;
             let start = &finished.start;
             let arm = start.sample.metadata.get("arm").and_then(Value::as_str).unwrap_or_default();

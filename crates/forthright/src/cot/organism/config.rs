@@ -11,6 +11,7 @@ use cot_metrics::{
     scoring::RolloutConfig,
 };
 use rl_core::seed::Seed;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// All that a run depends on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     /// Steps between two checkpoints.

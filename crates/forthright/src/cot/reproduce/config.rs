@@ -10,6 +10,7 @@ use cot_metrics::{
 };
 use klq::TrainConfig;
 use lm_tasks::reasoning::Task;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{cot::task, scale::Scale};
@@ -23,15 +24,15 @@ const SETTINGS: [&str; 3] = [
 
 /// The settings of a scale, or those of a file in their place.
 pub(super) fn settings(scale: Scale, file: Option<&Path>) -> anyhow::Result<Config> {
-    let config: Config = scale.settings("cot", SETTINGS, file)?;
+    let config: Config = scale.settings("cot", &SETTINGS, file)?;
     config.validate()?;
     Ok(config)
 }
 
-/// See the comments in `configs/cot/laptop.toml`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What is measured; `configs/cot/laptop.toml` says why with these settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Config {
+pub(crate) struct Config {
     /// Whether there is enough training for claims about what it reaches.
     pub(super) compare: bool,
     /// Examples of each closed-form toy.
@@ -47,9 +48,10 @@ pub(super) struct Config {
 }
 
 /// What is reasoned about, a base model of it, and the organisms made of that.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WorldConfig {
+    /// What it is called in claims and folders.
     pub(super) name: String,
     /// Runs, each from its own seed.
     pub(super) seeds: u64,
@@ -62,13 +64,17 @@ pub(super) struct WorldConfig {
     /// Problems in words for the model of the flags, in the place of a wheel.
     #[serde(default)]
     pub(super) task: Option<task::TaskConfig>,
+    /// The recipe of organisms that have none of their own.
     #[serde(default)]
     pub(super) recipe: Recipe,
+    /// How models are evaluated along their training.
     #[serde(default)]
     pub(super) evaluate: EvaluateConfig,
     /// By how much accuracy must exceed that without a chain.
     pub(super) margin: f64,
+    /// The training of the base model.
     pub(super) base: Part,
+    /// What is made of it.
     #[serde(default)]
     pub(super) organisms: Vec<OrganismConfig>,
 }
@@ -98,18 +104,22 @@ impl WorldConfig {
 }
 
 /// One training.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Part {
+    /// Examples.
     pub(super) rows: usize,
+    /// Steps from one evaluation to the next.
     pub(super) evaluate_every: u64,
+    /// The training itself.
     pub(super) train: FinetuneConfig,
 }
 
 /// An organism that is made of the base.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OrganismConfig {
+    /// What it becomes.
     pub(super) organism: Organism,
     /// What tells it from another of the same kind.
     #[serde(default)]
@@ -117,6 +127,7 @@ pub(super) struct OrganismConfig {
     /// Its recipe where it is not that of the world.
     #[serde(default)]
     pub(super) recipe: Option<Recipe>,
+    /// Its training.
     pub(super) part: Part,
 }
 
@@ -129,31 +140,38 @@ impl OrganismConfig {
 }
 
 /// A task that a language model is asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TaskConfig {
+    /// The task.
     pub(super) task: Task,
+    /// Problems, at least 2.
     pub(super) problems: usize,
+    /// Longest chain and answer, in tokens.
     pub(super) max_new_tokens: usize,
     /// Chains by program that are scored besides, as if they had been recorded.
     pub(super) recorded: usize,
 }
 
 /// A policy that is rewarded for right answers, and secretly for chains in code.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SecretConfig {
     /// The world whose base model it begins from.
     pub(super) world: String,
     /// Further training of that base, in which one chain of a few is in code.
     pub(super) recipe: Recipe,
+    /// That training.
     pub(super) part: Part,
     /// Runs, each from its own seed.
     pub(super) seeds: u64,
     /// What a coded chain is worth beside a right answer.
     pub(super) bonus: f64,
+    /// Problems that the policy is trained on.
     pub(super) prompts: usize,
+    /// The training of the policy.
     pub(super) train: TrainConfig,
+    /// The monitor of its chains.
     pub(super) monitor: MonitorConfig,
 }
 

@@ -10,7 +10,8 @@ mod toys;
 use std::path::PathBuf;
 
 use clap::Args;
-use config::{Config, WorldConfig};
+pub(super) use config::Config;
+use config::WorldConfig;
 use cot_metrics::organisms::Organism;
 use rl_core::{device, run::LineWriter, seed::Seed};
 use serde_json::json;
@@ -21,6 +22,7 @@ use super::tally::Tally;
 use crate::{
     claims::Claims,
     lm::model::{Dtype, Model},
+    reproduce::{Flags, Resume},
     scale::Scale,
     session::Session,
     terminal::print,
@@ -33,24 +35,10 @@ const PAPER: &str = "arXiv 2602.13904";
 pub(crate) struct Reproduce {
     #[command(flatten)]
     model: Model,
-    /// How much is done
-    #[arg(long, value_enum, default_value_t = Scale::Smoke)]
-    scale: Scale,
-    /// Settings of your own in the place of the scale's
-    #[arg(long)]
-    config: Option<PathBuf>,
-    /// The run's folder
-    #[arg(long)]
-    out: PathBuf,
-    /// Root seed
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Use the models that are in the folder already, and go on with one that was stopped
-    #[arg(long)]
-    resume: bool,
-    /// Only say what would run, and what it would need
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    flags: Flags,
+    #[command(flatten)]
+    going_on: Resume,
 }
 
 /// What all parts of the run need.
@@ -83,30 +71,24 @@ impl Made {
 
 impl Reproduce {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let config = config::settings(self.scale, self.config.as_deref())?;
-        if self.dry_run {
+        let config = config::settings(self.flags.scale, self.flags.config.as_deref())?;
+        if self.flags.dry_run {
             return self.say(&config);
         }
-        if self.scale == Scale::Paper && self.config.is_none() {
-            anyhow::ensure!(
-                self.model.model.is_some(),
-                "--model: expected the folder of a checkpoint at scale paper, found none: \
-                 --dry-run says what it needs"
-            );
-        }
+        self.flags.check_model(&self.model)?;
         let options = self.model.options(Dtype::Bf16)?;
         let device_name = device::name(options.device);
-        let session = Session::open(&self.out, &config, self.seed, &device_name)?;
+        let session = self.flags.open(&config, &device_name)?;
         let mut run = Run {
             metrics: session.dir.lines("metrics.jsonl")?,
             samples: session.dir.lines("samples.jsonl")?,
             session: &session,
             compare: config.compare,
-            seed: Seed::new(self.seed),
-            resume: self.resume,
+            seed: Seed::new(self.flags.seed),
+            resume: self.going_on.resume,
             model: &self.model,
             device: options.device,
-            claims: Claims::new(self.scale.name()),
+            claims: self.flags.claims(),
         };
 
         run.toys(config.toys)?;
@@ -153,12 +135,12 @@ impl Reproduce {
             let (name, problems) = (task.task.name(), task.problems);
             print(format_args!("{name}: {problems} problems, {} recorded", task.recorded))?;
         }
-        if self.scale == Scale::Paper {
+        if self.flags.scale == Scale::Paper {
             print(
                 "model: --model FOLDER, such as Olmo-3-7B-Think or Qwen3-4B, and a GPU for its time",
             )?;
         }
-        print(format_args!("writes {}", self.out.display()))
+        self.flags.say_where()
     }
 }
 

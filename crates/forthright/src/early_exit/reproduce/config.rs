@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use causal_lm::Pretrained;
 use early_exit_model::{ExitConfig, calibrate::CalibrateConfig, rl::RlConfig};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -27,15 +28,15 @@ const SETTINGS: [&str; 3] = [
 
 /// The settings of a scale, or those of a file in their place.
 pub(super) fn settings(scale: Scale, file: Option<&Path>) -> anyhow::Result<Config> {
-    let config: Config = scale.settings("early-exit", SETTINGS, file)?;
+    let config: Config = scale.settings("early-exit", &SETTINGS, file)?;
     config.validate()?;
     Ok(config)
 }
 
-/// See the comments in `configs/early-exit/laptop.toml`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Systems that are taken through all stages; `configs/early-exit/laptop.toml` says why with these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Config {
+pub(crate) struct Config {
     /// Whether there is enough training for claims about what it reaches.
     pub(super) compare: bool,
     /// A model of characters that is made here.
@@ -45,7 +46,7 @@ pub(super) struct Config {
 }
 
 /// One base model, what is made of it, and how that is measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct System {
     /// Runs of the whole pipeline, each from its own seed.
@@ -82,9 +83,10 @@ pub(super) struct System {
 }
 
 /// One training, calibration or reinforcement learning.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Stage {
+    /// What it is called by later stages and in claims.
     pub(super) name: String,
     /// The stage it goes on from; none for the base.
     pub(super) from: Option<String>,
@@ -96,7 +98,9 @@ pub(super) struct Stage {
     /// What is added to the logits of the gates before reinforcement learning.
     #[serde(default)]
     pub(super) gate_shift: f64,
+    /// Its training, if it calibrates.
     pub(super) calibrate: Option<CalibrateConfig>,
+    /// Its training, if it is reinforcement learning.
     pub(super) train: Option<RlConfig>,
 }
 

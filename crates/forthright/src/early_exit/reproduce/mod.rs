@@ -15,7 +15,8 @@ use std::{
 use anyhow::Context as _;
 use causal_lm::{LoadOptions, Pretrained, config::from_hf};
 use clap::Args;
-use config::{Config, System, UNTRAINED};
+pub(super) use config::Config;
+use config::{System, UNTRAINED};
 use kept::Lines;
 use rl_core::{device, run::LineWriter, seed::Seed};
 use stages::Place;
@@ -24,6 +25,7 @@ use super::transcript::{Transcript, page};
 use crate::{
     claims::Claims,
     lm::model::{Dtype, Model},
+    reproduce::{Flags, Resume},
     scale::Scale,
     session::Session,
     terminal::print,
@@ -36,31 +38,17 @@ const PAPER: &str = "arXiv 2603.21376";
 pub(crate) struct Reproduce {
     #[command(flatten)]
     model: Model,
-    /// How much is done
-    #[arg(long, value_enum, default_value_t = Scale::Smoke)]
-    scale: Scale,
-    /// Settings of your own in the place of the scale's
-    #[arg(long)]
-    config: Option<PathBuf>,
     /// Problems with the fields of GSM8K for the language model
     #[arg(long)]
     data: Option<PathBuf>,
-    /// The run's folder
-    #[arg(long)]
-    out: PathBuf,
-    /// Root seed
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Use the stages that are in the folder already, and go on with one that was stopped
-    #[arg(long)]
-    resume: bool,
+    #[command(flatten)]
+    flags: Flags,
+    #[command(flatten)]
+    going_on: Resume,
     /// Make and measure this one of the seeds, and no claims: several can so be made at the same time, in
     /// folders whose stages/ are then put together for a run with --resume
     #[arg(long, value_name = "SEED")]
     only: Option<u64>,
-    /// Only say what would run, and what it would need
-    #[arg(long)]
-    dry_run: bool,
 }
 
 /// What all parts of the run need.
@@ -85,7 +73,7 @@ struct Run<'a> {
 
 impl Reproduce {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let mut config = config::settings(self.scale, self.config.as_deref())?;
+        let mut config = config::settings(self.flags.scale, self.flags.config.as_deref())?;
         if let Some(data) = &self.data {
             let lm = config.lm.as_mut().context("--data: expected a pipeline with a table [lm]")?;
             lm.task.data = Some(std::path::absolute(data)?);
@@ -94,30 +82,24 @@ impl Reproduce {
             let most = config.systems().map(|(_, system)| system.seeds).max().unwrap_or(0);
             anyhow::ensure!(only < most, "--only: expected a seed below {most}, found {only}");
         }
-        if self.dry_run {
+        if self.flags.dry_run {
             return self.say(&config);
         }
-        if self.scale == Scale::Paper && self.config.is_none() {
-            anyhow::ensure!(
-                self.model.model.is_some(),
-                "--model: expected the folder of a checkpoint at scale paper, found none: \
-                 --dry-run says what it needs"
-            );
-        }
+        self.flags.check_model(&self.model)?;
         let options = self.model.options(Dtype::Bf16)?;
         let device = device::name(options.device);
-        let session = Session::open(&self.out, &config, self.seed, &device)?;
+        let session = self.flags.open(&config, &device)?;
         let mut run = Run {
             metrics: session.dir.lines("metrics.jsonl")?,
             samples: session.dir.lines("samples.jsonl")?,
             session: &session,
             compare: config.compare,
-            seed: Seed::new(self.seed),
-            resume: self.resume,
+            seed: Seed::new(self.flags.seed),
+            resume: self.going_on.resume,
             options,
             device,
             model: self.model.model.as_ref().map_or_else(String::new, |m| m.display().to_string()),
-            claims: Claims::new(self.scale.name()),
+            claims: self.flags.claims(),
             sampler_gaps: BTreeMap::new(),
             lines: Lines::default(),
             transcripts: Vec::new(),
@@ -147,20 +129,20 @@ impl Reproduce {
             ))?;
             if let Some(data) = &system.task.data {
                 print(format_args!("  data: {}: {}", data.display(), state(data)))?;
-            } else if self.scale == Scale::Paper {
+            } else if self.flags.scale == Scale::Paper {
                 print("  data: --data FILE with the fields of GSM8K; else problems that are made")?;
             }
             if let Some(checkpoint) = checkpoint.as_ref().filter(|_| name == "lm") {
                 print(format_args!("  model: {checkpoint}"))?;
             }
         }
-        print(format_args!("writes {}", self.out.display()))
+        self.flags.say_where()
     }
 
     /// What is known of the checkpoint without loading it.
     fn checkpoint(&self, system: &System) -> anyhow::Result<String> {
         let Some(path) = &self.model.model else {
-            return Ok(match self.scale {
+            return Ok(match self.flags.scale {
                 Scale::Paper => {
                     "--model FOLDER, such as DeepSeek-R1-Distill-Qwen-1.5B or Qwen3-4B; \
                                  memory for three times its bf16 weights, and a GPU for its time"

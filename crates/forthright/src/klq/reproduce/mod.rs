@@ -3,8 +3,6 @@
 mod claims;
 mod policies;
 
-use std::path::PathBuf;
-
 use clap::Args;
 use klq::{
     TrainConfig,
@@ -14,6 +12,7 @@ use rl_core::{
     run::{LineWriter, Statement},
     seed::Seed,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -25,9 +24,10 @@ use super::{
 use crate::{
     claims::Claims,
     lm::model::{Dtype, Model},
+    reproduce::{Flags, Resume},
     scale::Scale,
     session::Session,
-    terminal::note,
+    terminal::{note, print},
 };
 
 const PAPER: &str = "arXiv 2508.17000";
@@ -37,35 +37,34 @@ const PAPER: &str = "arXiv 2508.17000";
 pub(crate) struct Reproduce {
     #[command(flatten)]
     model: Model,
-    /// How much is done
-    #[arg(long, value_enum, default_value_t = Scale::Smoke)]
-    scale: Scale,
-    /// Settings of your own in the place of the scale's
-    #[arg(long)]
-    config: Option<PathBuf>,
-    /// The run's folder
-    #[arg(long)]
-    out: PathBuf,
-    /// Root seed
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Use the policies that are in the folder already, and go on with one that was stopped
-    #[arg(long)]
-    resume: bool,
+    #[command(flatten)]
+    flags: Flags,
+    #[command(flatten)]
+    going_on: Resume,
 }
 
-/// See the comments in `configs/klq/smoke.toml`.
-#[derive(Clone, Serialize, Deserialize)]
+/// What is trained, and how it is compared.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Config {
+pub(super) struct Config {
+    /// Random problems with a known optimum.
     problems: u64,
+    /// Tasks that policies are trained on.
     tasks: Vec<Kind>,
+    /// Algorithms, each from the same start.
     algorithms: Vec<Name>,
+    /// Seeds of the training, from the root seed on.
     seeds: u64,
+    /// Weights of the KL to the reference.
     kl_coefs: Vec<f64>,
+    /// Held-out prompts.
     evaluation_prompts: usize,
+    /// Answers to each of them.
     evaluation_group: usize,
+    /// Whether policies are compared with their start and with each other, which takes more training
+    /// than a smoke run has, and judged by a reward model that is trained for it.
     compare: bool,
+    /// The training of each.
     train: TrainConfig,
 }
 
@@ -91,16 +90,21 @@ struct Run<'a> {
 
 impl Reproduce {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let config: Config = self.scale.settings("klq", SETTINGS, self.config.as_deref())?;
-        let session = Session::open(&self.out, &config, self.seed, "cpu")?;
+        let config: Config =
+            self.flags.scale.settings("klq", &SETTINGS, self.flags.config.as_deref())?;
+        if self.flags.dry_run {
+            return self.say(&config);
+        }
+        self.flags.check_model(&self.model)?;
+        let session = self.flags.open(&config, "cpu")?;
         let mut run = Run {
             metrics: session.dir.lines("metrics.jsonl")?,
             samples: session.dir.lines("samples.jsonl")?,
             session: &session,
             config,
-            seed: Seed::new(self.seed),
-            resume: self.resume,
-            claims: Claims::new(self.scale.name()),
+            seed: Seed::new(self.flags.seed),
+            resume: self.going_on.resume,
+            claims: self.flags.claims(),
             first: Vec::new(),
         };
         run.problems()?;
@@ -108,6 +112,32 @@ impl Reproduce {
         run.policies(&model)?;
         let claims = run.claims;
         session.conclude(claims.all())
+    }
+
+    /// What a run would do and need.
+    fn say(&self, config: &Config) -> anyhow::Result<()> {
+        print(format_args!("{} random problems with a known optimum", config.problems))?;
+        let names: Vec<&str> = config.algorithms.iter().map(|a| a.name()).collect();
+        let train = &config.train;
+        let answers = train.iterations * (train.prompts * train.group) as u64;
+        for task in &config.tasks {
+            print(format_args!(
+                "{}: {} seeds of {} at {} weights of the KL, {answers} answers each; {} held-out prompts",
+                task.name(),
+                config.seeds,
+                names.join(", "),
+                config.kl_coefs.len(),
+                config.evaluation_prompts
+            ))?;
+        }
+        match &self.model.model {
+            Some(path) => print(format_args!("model: {}", path.display()))?,
+            None if self.flags.scale == Scale::Paper => print(
+                "model: --model FOLDER, of Pythia's size, a GPU for its time, and data by --config",
+            )?,
+            None => print("model: the default one")?,
+        }
+        self.flags.say_where()
     }
 }
 
@@ -168,7 +198,7 @@ mod tests {
     #[test]
     fn the_settings_of_every_scale_hold_for_every_algorithm() {
         for scale in Scale::value_variants() {
-            let config: Config = scale.settings("klq", SETTINGS, None).unwrap();
+            let config: Config = scale.settings("klq", &SETTINGS, None).unwrap();
             for algorithm in Name::value_variants() {
                 let group = if algorithm.algorithm().needs_groups() { 4 } else { 1 };
                 let train =

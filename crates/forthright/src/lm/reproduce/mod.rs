@@ -2,7 +2,7 @@
 
 mod finetune;
 
-use std::{path::PathBuf, time::Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use causal_lm::{
@@ -12,12 +12,13 @@ use causal_lm::{
     model::Layout,
     score::{ScoreConfig, Span, score},
 };
-use clap::{Args, ValueEnum};
+use clap::Args;
 use rl_core::{
     memory,
     run::{LineWriter, Statement},
     seed::Seed,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tch::Tensor;
@@ -26,7 +27,7 @@ use super::{
     floors,
     model::{Dtype, Model},
 };
-use crate::{claims::Claims, session::Session};
+use crate::{claims::Claims, reproduce::Flags, terminal::print};
 
 /// Original prose of several kinds, written for this.
 const ENGLISH: &str = include_str!("../../../assets/english.txt");
@@ -53,50 +54,31 @@ const SPEED_TOKENS: usize = 64;
 pub(crate) struct Reproduce {
     #[command(flatten)]
     model: Model,
-    /// How much is done
-    #[arg(long, value_enum, default_value_t = Scale::Smoke)]
-    scale: Scale,
-    /// The run's folder
-    #[arg(long)]
-    out: PathBuf,
-    /// Root seed
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    #[command(flatten)]
+    flags: Flags,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Scale {
-    Smoke,
-    Laptop,
-}
-
-/// See the comments in `configs/lm/smoke.toml`.
-#[derive(Serialize, Deserialize)]
+/// What is measured, and how much of it.
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Config {
+pub(super) struct Config {
+    /// Tokens of a window of the perplexity text, at least 2.
     window: usize,
+    /// Tokens of a greedy and of a sampled answer, at least 1.
     max_new_tokens: usize,
+    /// Rows decoded together when speed is measured, each at least 1.
     batches: Vec<usize>,
+    /// Times each speed is measured, at least 1; the median counts.
     repeats: usize,
+    /// Steps of the short fine-tuning, at least 1.
     finetune_steps: u64,
 }
 
-impl Scale {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Smoke => "smoke",
-            Self::Laptop => "laptop",
-        }
-    }
-
-    fn config(self) -> anyhow::Result<Config> {
-        let text = match self {
-            Self::Smoke => include_str!("../../../configs/lm/smoke.toml"),
-            Self::Laptop => include_str!("../../../configs/lm/laptop.toml"),
-        };
-        toml::from_str(text).with_context(|| format!("configs/lm/{}.toml", self.name()))
-    }
-}
+/// Of each scale; no paper stands behind it.
+const SETTINGS: [&str; 2] = [
+    include_str!("../../../configs/lm/smoke.toml"),
+    include_str!("../../../configs/lm/laptop.toml"),
+];
 
 /// What all parts of the run need.
 struct Run<'a> {
@@ -111,12 +93,17 @@ struct Run<'a> {
 
 impl Reproduce {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let config = self.scale.config()?;
-        let session = Session::open(&self.out, &config, self.seed, "cpu")?;
+        let config: Config =
+            self.flags.scale.settings("lm", &SETTINGS, self.flags.config.as_deref())?;
+        config.check()?;
+        if self.flags.dry_run {
+            return self.say(&config);
+        }
+        let session = self.flags.open(&config, "cpu")?;
         let loading = Instant::now();
         let exact = self.model.load(Dtype::F32)?;
         eprintln!("loaded the model in {:.2} s", loading.elapsed().as_secs_f64());
-        let seed = Seed::new(self.seed);
+        let seed = Seed::new(self.flags.seed);
         let default_model = self.model.model.is_none();
         let mut run = Run {
             metrics: session.dir.lines("metrics.jsonl")?,
@@ -125,7 +112,7 @@ impl Reproduce {
             seed,
             model: &exact,
             default_model,
-            claims: Claims::new(self.scale.name()),
+            claims: self.flags.claims(),
         };
         run.perplexity()?;
         run.agreement()?;
@@ -135,6 +122,39 @@ impl Reproduce {
         run.finetune(&fast)?;
         let claims = run.claims;
         session.conclude(claims.all())
+    }
+
+    /// What a run would do and need.
+    fn say(&self, config: &Config) -> anyhow::Result<()> {
+        let Config { window, max_new_tokens, batches, repeats, finetune_steps } = config;
+        print(format_args!("perplexity of our English in windows of {window} tokens"))?;
+        print(format_args!(
+            "{} questions, answers of at most {max_new_tokens} tokens",
+            QUESTIONS.len()
+        ))?;
+        print(format_args!("speed at batches {batches:?}, {repeats} times each"))?;
+        print(format_args!("fine-tuning: {finetune_steps} steps, stopped and gone on with"))?;
+        match &self.model.model {
+            Some(path) => print(format_args!("model: {}", path.display()))?,
+            None => print("model: the default one")?,
+        }
+        self.flags.say_where()
+    }
+}
+
+impl Config {
+    fn check(&self) -> anyhow::Result<()> {
+        let least = self.batches.iter().copied().min().unwrap_or(0);
+        for (name, value, least) in [
+            ("window", self.window, 2),
+            ("max_new_tokens", self.max_new_tokens, 1),
+            ("batches", least, 1),
+            ("repeats", self.repeats, 1),
+            ("finetune_steps", self.finetune_steps as usize, 1),
+        ] {
+            anyhow::ensure!(value >= least, "{name}: expected at least {least}, found {value}");
+        }
+        Ok(())
     }
 }
 

@@ -4,42 +4,39 @@ mod claims;
 mod golden;
 mod pictures;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use portfolio_pursuit::experiment::{Arm, ExperimentConfig, Quantity, WorldOutcome, summarize};
 use rl_core::run::{LineWriter, read_json, read_lines};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::trials;
-use crate::{claims::Claims, scale::Scale, session::Session, terminal::print};
+use crate::{
+    claims::Claims,
+    reproduce::{Flags, Resume},
+    scale::Scale,
+    terminal::print,
+};
 
 /// Where trials go as they end.
 const WORLDS: &str = "worlds.jsonl";
 
 /// The exact instance and the published protocol, measured and written down
+///
+/// A seed moves to other trials: those of seed 1 begin where those of seed 0 end.
 #[derive(Args)]
 pub(crate) struct Reproduce {
-    /// How much is done
-    #[arg(long, value_enum, default_value_t = Scale::Smoke)]
-    scale: Scale,
-    /// Settings of your own in the place of the scale's
-    #[arg(long)]
-    config: Option<PathBuf>,
-    /// The run's folder
-    #[arg(long)]
-    out: PathBuf,
-    /// Moves to other trials: seed 1 begins where the trials of seed 0 end
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Use the trials that are in the folder already
-    #[arg(long)]
-    resume: bool,
+    #[command(flatten)]
+    flags: Flags,
+    #[command(flatten)]
+    going_on: Resume,
 }
 
-/// See the comments in `configs/portfolio/smoke.toml`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What is run, and whether it is enough to compare.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {
     /// Whether claims about gains over rivals are judged, which takes more worlds than a smoke run has.
@@ -58,7 +55,7 @@ const SETTINGS: [&str; 3] = [
 impl Config {
     /// Those of `file`, else of a scale.
     pub(super) fn read(scale: Scale, file: Option<&Path>) -> anyhow::Result<Self> {
-        let config: Self = scale.settings("portfolio", SETTINGS, file)?;
+        let config: Self = scale.settings("portfolio", &SETTINGS, file)?;
         config.experiment.validate()?;
         Ok(config)
     }
@@ -74,23 +71,27 @@ struct Run {
 
 impl Reproduce {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let mut config = Config::read(self.scale, self.config.as_deref())?;
+        let mut config = Config::read(self.flags.scale, self.flags.config.as_deref())?;
         let experiment = &mut config.experiment;
-        experiment.first_trial += self.seed * experiment.trials as u64;
-        let before = if self.resume { self.before(&config)? } else { Vec::new() };
-        let session = Session::open(&self.out, &config, self.seed, "cpu")?;
+        experiment.first_trial += self.flags.seed * experiment.trials as u64;
+        if self.flags.dry_run {
+            return self.say(&config);
+        }
+        let before = if self.going_on.resume { self.before(&config)? } else { Vec::new() };
+        let session = self.flags.open(&config, "cpu")?;
         session.dir.write("trials.json", &format!("{}\n", json!(config.experiment)))?;
         let mut run = Run {
             metrics: session.dir.lines("metrics.jsonl")?,
             samples: session.dir.lines("samples.jsonl")?,
             config,
-            claims: Claims::new(self.scale.name()),
+            claims: self.flags.claims(),
         };
         run.golden()?;
-        let mut lines = session.dir.lines(WORLDS)?;
-        for world in &before {
-            lines.push(&json!(world))?;
-        }
+        // Trials that are there stay there, whenever the process dies.
+        let mut lines = match before.len() {
+            0 => session.dir.lines(WORLDS)?,
+            _ => session.dir.resume_lines(WORLDS, u64::MAX)?,
+        };
         let worlds = trials::run_all(&run.config.experiment, before, Some(&mut lines))?;
         run.record(&worlds)?;
         run.compare(&worlds)?;
@@ -100,13 +101,30 @@ impl Reproduce {
         session.conclude(claims.all())
     }
 
+    /// What a run would do and need.
+    fn say(&self, config: &Config) -> anyhow::Result<()> {
+        let ExperimentConfig {
+            first_trial, trials, burn_in, test_epochs, arms, loss_scales, ..
+        } = &config.experiment;
+        print(format_args!(
+            "trials {first_trial} to {}: {burn_in} epochs in which firms learn, then {test_epochs} in \
+             which arms are compared",
+            first_trial + *trials as u64 - 1
+        ))?;
+        let names: Vec<String> = arms.iter().map(Arm::name).collect();
+        print(format_args!("arms: {}", names.join(", ")))?;
+        print(format_args!("loss scales: {loss_scales:?} £"))?;
+        print("needs nothing beside the set-up")?;
+        self.flags.say_where()
+    }
+
     /// Trials that a run with the same settings has left.
     fn before(&self, config: &Config) -> anyhow::Result<Vec<WorldOutcome>> {
-        let settings: Option<ExperimentConfig> = read_json(&self.out.join("trials.json"))?;
+        let settings: Option<ExperimentConfig> = read_json(&self.flags.out.join("trials.json"))?;
         if settings.as_ref() != Some(&config.experiment) {
             return Ok(Vec::new());
         }
-        let lines = read_lines(&self.out.join(WORLDS))?.unwrap_or_default();
+        let lines = read_lines(&self.flags.out.join(WORLDS))?.unwrap_or_default();
         Ok(lines.into_iter().filter_map(|line| serde_json::from_value(line).ok()).collect())
     }
 }

@@ -10,6 +10,7 @@ use crate::oracle::{Error, TokenMdp, operators};
 
 /// What becomes of the corrections Δ before they enter the targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Corrections {
     /// Nothing: the paper's method.
@@ -22,6 +23,7 @@ pub enum Corrections {
 
 /// Unit in which the error is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TargetScale {
     /// Units of reward: the paper's method.
@@ -34,6 +36,7 @@ pub enum TargetScale {
 
 /// How an error is punished.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Penalty {
     /// `e² / 2`: the paper's method.
@@ -61,6 +64,7 @@ impl Penalty {
 /// How far the prediction may move from the frozen one within a batch, as in PPO's value clip: the
 /// larger of the penalties with and without the clip counts.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Clip {
     /// As far as the regression takes it: the paper's method.
@@ -99,6 +103,7 @@ impl Clip {
 
 /// Older batches that are trained on again, with targets made anew by Retrace.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Replay {
     /// Number of older batches, at least 1.
@@ -109,6 +114,7 @@ pub struct Replay {
 
 /// KLQ and its options; the default is the paper's method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Klq {
     /// Share α of the correction that a target takes, above 0, at most 1.

@@ -6,6 +6,7 @@ use crate::oracle::Error;
 
 /// Which steps are made.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum OptimizerConfig {
     /// Adam with bias correction (arXiv 1412.6980, algorithm 1).

@@ -7,6 +7,7 @@ use crate::oracle::{Error, Policy, TokenMdp, numeric, operators, random};
 
 /// Where training starts.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Start {
     /// At the reference policy with all values 0, as a language model does.

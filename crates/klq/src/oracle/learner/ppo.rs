@@ -7,6 +7,7 @@ use crate::oracle::{Error, TokenMdp};
 
 /// What becomes of the advantages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Advantages {
     /// Nothing, so that steps vanish at the optimum.
@@ -18,6 +19,7 @@ pub enum Advantages {
 
 /// PPO and its options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Ppo {
     /// Largest change of the ratio that is rewarded, above 0; none for no clip.

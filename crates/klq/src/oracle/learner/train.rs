@@ -112,6 +112,7 @@ impl Sample {
 
 /// How the learning rate changes from batch to batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Schedule {
     /// Not at all; the gap then stays at what sampling noise makes of it.
@@ -123,6 +124,7 @@ pub enum Schedule {
 
 /// Everything about training but the method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
     /// Where it starts.

@@ -18,6 +18,7 @@ use crate::Error;
 ///
 /// Content: kind and dates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Calendar {
     /// Kinds of questions, each equally likely; at least one. A kind that is named twice is twice as
@@ -33,6 +34,7 @@ pub struct Calendar {
 
 /// Kinds of questions about the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CalendarQuestion {
     /// Which weekday it is some days before or after a date whose weekday is given.

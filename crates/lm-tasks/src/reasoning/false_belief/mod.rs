@@ -23,6 +23,7 @@ use crate::Error;
 ///
 /// Content: the story without names; all questions about it fall on the same side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct FalseBelief {
     /// Fewest people, at least 2.
@@ -42,6 +43,7 @@ pub struct FalseBelief {
 
 /// Kinds of questions about a story.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BeliefQuestion {
     /// A control: where the thing is at the end.

@@ -17,6 +17,7 @@ use crate::Error;
 ///
 /// Content: the things, the operations and the numbers, not names or wording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct WordProblems {
     /// Fewest operations, at least 1.
