@@ -85,7 +85,9 @@ mod tests {
     impl Clock {
         fn new(share: f64, before: &[f64]) -> Self {
             let mut budget = Budget::new(share);
-            before.iter().for_each(|took| budget.learn(seconds(*took)));
+            for took in before {
+                budget.learn(seconds(*took));
+            }
             Self { budget, elapsed: Duration::ZERO, taken: Vec::new() }
         }
 
