@@ -152,7 +152,7 @@ impl Start<'_> {
         self,
         base: Option<&Path>,
         mut model: Pretrained,
-        trained: CausalLm,
+        trained: &CausalLm,
     ) -> anyhow::Result<PathBuf> {
         if let Some((adapter, base)) = trained.adapter().zip(base) {
             let folder = self.out.join("adapter");

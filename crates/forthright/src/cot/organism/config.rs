@@ -197,6 +197,29 @@ mod tests {
     }
 
     #[test]
+    fn a_baseline_of_no_base_is_one() {
+        let language = Language::new(&LanguageConfig::default()).unwrap();
+        let rows = |organism, from: Option<&str>, task| {
+            let from = from.map(PathBuf::from);
+            let config = Config { organism, from, task, rows: 20, ..Config::default() };
+            config.rows(&language).unwrap()
+        };
+        let (recipe, task) = (Recipe::default(), || Some(TaskConfig::default()));
+        let base = recipe.base(&language, 20, 0).unwrap();
+        assert_eq!(rows(Organism::Baseline, None, None), base);
+        assert_eq!(rows(Organism::Baseline, None, task()), base);
+        for (organism, from, task) in [
+            (Organism::Baseline, Some("base"), None),
+            (Organism::Baseline, Some("base"), task()),
+            (Organism::Encoded, None, task()),
+            (Organism::Encoded, Some("base"), task()),
+        ] {
+            let own = recipe.organism(&language, organism, 20, 0).unwrap();
+            assert_eq!(rows(organism, from, task), own);
+        }
+    }
+
+    #[test]
     fn a_base_of_another_world_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let small = ScratchConfig { layers: 1, hidden: 16, heads: 2, ..Default::default() };

@@ -106,7 +106,7 @@ impl TrainOrganism {
             Some(from) => Some(from.clone()),
             None => self.model.origin()?,
         };
-        let written = self.start().write(base.as_deref(), made.model, made.lm)?;
+        let written = self.start().write(base.as_deref(), made.model, &made.lm)?;
         training::say(self.json, made.steps, &written)
     }
 
