@@ -5,6 +5,8 @@
     expect(clippy::print_stdout, reason = "a command speaks to its user")
 )]
 
+#[cfg(any(feature = "lm", feature = "agents", feature = "portfolio"))]
+mod about;
 #[cfg(feature = "agents")]
 mod agents;
 #[cfg(any(feature = "lm", feature = "agents", feature = "portfolio"))]
