@@ -176,3 +176,120 @@ fn a_pipeline_is_measured_and_its_models_are_used_again() {
     assert_eq!(again.code, first.code, "{}", again.err);
     assert!(!again.err.contains("stages/small"), "{}", again.err);
 }
+
+/// Organisms of the tiny model on a published task; the second is what the base is taught once more.
+const OF_A_TASK: &str = r#"
+compare = true
+toys = 20
+
+[[worlds]]
+name = "bits"
+seeds = 1
+margin = 0.2
+evaluate = { problems = 3, rollout = { max_new_tokens = 4 } }
+
+[worlds.task]
+problem = { task = "binary_alternation", min_length = 4, max_length = 6 }
+easy = { task = "binary_alternation", min_length = 1, max_length = 3 }
+other = { task = "largest_island", min_side = 2, max_side = 3, max_islands = 1 }
+problems = 20
+held_out = 3
+
+[worlds.base]
+rows = 64
+evaluate_every = 10
+train = { length = { steps = 12 }, batch_examples = 8, lr = 3e-2, max_tokens = 2048, adapter = { rank = 8 } }
+
+[[worlds.organisms]]
+organism = "encoded"
+part = { rows = 16, evaluate_every = 2, train = { length = { steps = 2 }, batch_examples = 4, max_tokens = 2048, adapter = { rank = 2 } } }
+
+[[worlds.organisms]]
+organism = "baseline"
+variant = "again"
+recipe = { replay = 1.0 }
+part = { rows = 64, evaluate_every = 2, train = { length = { steps = 2 }, batch_examples = 8, max_tokens = 2048, adapter = { rank = 2 } } }
+"#;
+
+#[test]
+fn a_language_model_becomes_organisms_of_a_base_on_a_task() {
+    let tiny = Tiny::new();
+    tiny.configure("max_position_embeddings", 2048.into());
+    tiny.write("tasks.toml", OF_A_TASK);
+    let [config, out, model] = ["tasks.toml", "runs/cot", "model"].map(|name| tiny.arg(name));
+    let args = ["cot", "reproduce", "--threads", "1", "--dtype", "f32", "--model", &model];
+    let args = [&args[..], &["--config", &config, "--out", &out]].concat();
+    let planned = succeeds(&[&args[..], &["--dry-run"]].concat(), "");
+    let says = format!(
+        "bits: 1 seeds of a base model and encoded, baseline_again; binary_alternation by {model}, \
+         3 problems"
+    );
+    assert!(planned.contains(&says), "{planned}");
+    let first = said(command(&args), "");
+    assert!(matches!(first.code, Some(0 | 1)), "{}", first.err);
+    let losses = |stage: &str| -> Vec<f64> {
+        let path = tiny.at(&format!("runs/cot/stages/bits-0/{stage}/metrics.jsonl"));
+        let lines = fs::read_to_string(path).unwrap();
+        let line = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+        lines.lines().map(|text| line(text)["loss"].as_f64().unwrap()).collect()
+    };
+    // An organism begins where the base ended, not where the model of the flags did.
+    let (base, again) = (losses("baseline"), losses("baseline_again"));
+    let learned = base[0] - base[11];
+    assert!(learned > 0.2, "{base:?}");
+    assert!((again[0] - base[11]).abs() < 0.3 * learned, "{base:?} {again:?}");
+    // The base is whole; what is made of it is an adapter that belongs to it.
+    let base = tiny.at("runs/cot/stages/bits-0/baseline/model");
+    assert!(base.join("model.safetensors").exists() && base.join("chat_template.jinja").exists());
+    let adapter = tiny.at("runs/cot/stages/bits-0/encoded/adapter/adapter_config.json");
+    let adapter: Value = serde_json::from_str(&fs::read_to_string(adapter).unwrap()).unwrap();
+    assert_eq!(adapter["base_model_name_or_path"], base.to_str().unwrap());
+    let metrics = fs::read_to_string(tiny.at("runs/cot/metrics.jsonl")).unwrap();
+    for series in ["bits-0/baseline", "bits-0/encoded", "bits-0/baseline_again"] {
+        assert!(
+            metrics.contains(&format!(r#""series":"{series}","x":"step","step":0"#)),
+            "{series}"
+        );
+    }
+    succeeds(&["report", &tiny.arg("runs")], "");
+
+    // A stage that was stopped goes on from its checkpoint, and the others are taken as they are.
+    let stage = tiny.at("runs/cot/stages/bits-0/baseline_again");
+    let ended = fs::read_to_string(stage.join("run.json")).unwrap();
+    let mut info: Value = serde_json::from_str(&ended).unwrap();
+    info["end"] = Value::Null;
+    fs::write(stage.join("run.json"), info.to_string()).unwrap();
+    let again = said(command(&[&args[..], &["--resume"]].concat()), "");
+    assert_eq!(again.code, first.code, "{}", again.err);
+    assert!(again.err.contains("bits-0/baseline_again"), "{}", again.err);
+    assert!(!again.err.contains("bits-0/encoded"), "{}", again.err);
+}
+
+#[test]
+fn an_organism_on_a_task_is_made_of_the_base_that_is_named() {
+    let tiny = Tiny::new();
+    tiny.configure("max_position_embeddings", 4096.into());
+    tiny.write(
+        "organism.toml",
+        "evaluate_every = 10\nrows = 16\nevaluate = { problems = 2, rollout = { max_new_tokens = 2 } }\n\
+         [task]\nproblem = { task = \"binary_alternation\", min_length = 4, max_length = 6 }\n\
+         other = { task = \"largest_island\", min_side = 2, max_side = 2 }\nproblems = 9\nheld_out = 2\n\
+         [train]\nbatch_examples = 4\nmax_tokens = 4096\nadapter = false\n",
+    );
+    let model = tiny.arg("model");
+    works(train(&tiny, "base", 2, &["--model", &model, "--dtype", "f32"]));
+    let base = tiny.arg("base/model");
+    // Without --model: what is named by --from is all that is needed.
+    let encoded = ["--organism", "encoded", "--from", &base, "--dtype", "f32"];
+    let task = ["--task", "binary_alternation"];
+    works(train(&tiny, "encoded", 1, &[&encoded[..], &task].concat()));
+    assert!(tiny.at("encoded/model/model.safetensors").exists());
+    tiny.write("few.toml", "[task]\nheld_out = 5\n");
+    let mut few = command(&["cot", "train-organism", "--config", &tiny.arg("few.toml")]);
+    few.args(["--model", &model, "--out"]).arg(tiny.at("few"));
+    let message = refusal(said(few, ""));
+    assert!(
+        message.contains("task.held_out: expected at least the 200 of evaluate.problems, found 5"),
+        "{message}"
+    );
+}

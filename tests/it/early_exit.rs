@@ -329,6 +329,8 @@ fn a_pipeline_is_measured_and_its_stages_are_used_again() {
     let again = said(command(&resumed), "");
     assert_eq!(again.code, first.code, "{}", again.err);
     assert!(!again.err.contains("stages/toy"), "{}", again.err);
+    assert!(first.err.contains("measuring toy-1/rl") && !again.err.contains("measuring"));
+    assert_eq!(lines(&folder.join("metrics.jsonl")), metrics, "what was measured is there again");
     let same = |name: &str| {
         let claims: Value =
             serde_json::from_str(&fs::read_to_string(folder.join("claims.json")).unwrap()).unwrap();
@@ -337,6 +339,34 @@ fn a_pipeline_is_measured_and_its_stages_are_used_again() {
     for id in ["early_exit.toy.saved", "early_exit.toy.rl_over_refreshed"] {
         assert_eq!(same(id), *claim(id));
     }
+
+    // Seeds that were made apart give the same claims, but for times.
+    let together = tiny.arg("together");
+    for seed in ["0", "1"] {
+        let apart = tiny.arg(&format!("apart-{seed}"));
+        let made = [&args[..args.len() - 1], &[apart.as_str(), "--only", seed]].concat();
+        assert_eq!(said(command(&made), "").code, Some(0));
+        assert!(!tiny.at(&format!("apart-{seed}/claims.json")).exists());
+        let name = format!("stages/toy-{seed}");
+        fs::create_dir_all(tiny.at("together/stages")).unwrap();
+        fs::rename(tiny.at(&format!("apart-{seed}")).join(&name), tiny.at("together").join(&name))
+            .unwrap();
+    }
+    let made = said(command(&[&args[..args.len() - 1], &[&together, "--resume"]].concat()), "");
+    assert!(made.code == first.code && !made.err.contains("measuring"), "{}", made.err);
+    let both: Value =
+        serde_json::from_str(&fs::read_to_string(tiny.at("together/claims.json")).unwrap())
+            .unwrap();
+    let untimed = |claims: &Value| -> Vec<Value> {
+        let all = claims.as_array().unwrap().iter();
+        let timed = |c: &Value| c["says"].as_str().unwrap().contains("time");
+        all.filter(|c| !timed(c)).cloned().collect()
+    };
+    assert!(untimed(&both).len() > 5);
+    assert_eq!(untimed(&both), untimed(&claims));
+    let unknown = refused(&[&args[..], &["--only", "2"]].concat(), "");
+    assert!(unknown.contains("--only: expected a seed below 2, found 2"), "{unknown}");
+
     tiny.write("pipeline.toml", &PIPELINE.replace("steps = 3", "steps = 4"));
     let changed = said(command(&resumed), "");
     assert!(

@@ -11,8 +11,7 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 pub(crate) fn listen(doing: &'static str) {
     let result = ctrlc::set_handler(move || {
         if ASKED.swap(true, Ordering::SeqCst) {
-            // The shells' code for a process that SIGINT ended.
-            std::process::exit(130);
+            end();
         }
         note(format_args!("\n{doing}; press Ctrl-C again to stop at once"));
     });
@@ -20,6 +19,14 @@ pub(crate) fn listen(doing: &'static str) {
     if let Err(error) = result {
         tracing::warn!("Ctrl-C will stop at once: {error}");
     }
+}
+
+/// Ends the process with the shells' code for one that SIGINT ended, and nothing else: what other
+/// threads are in the middle of, on a GPU too, must not find the libraries taken down under it.
+#[expect(unsafe_code, reason = "the standard library has no exit without clean-up")]
+fn end() -> ! {
+    // SAFETY: it has no preconditions.
+    unsafe { libc::_exit(130) }
 }
 
 /// Whether the user has asked to stop.

@@ -17,6 +17,9 @@ use crate::{
     terminal::{note, print},
 };
 
+/// Name of the folder of a whole model in that of the run that trained it.
+pub(crate) const MODEL: &str = "model";
+
 /// A run that goes step by step.
 pub(crate) trait Training {
     /// Steps done.
@@ -142,25 +145,25 @@ impl Start<'_> {
         )))
     }
 
-    /// Writes what was trained of `model` into the run's folder: `adapter/` in PEFT's layout, or
-    /// `model/` in that of Hugging Face.
+    /// Writes what was trained of `model` into the run's folder: `adapter/` in PEFT's layout where the
+    /// weights that it belongs to lie at `base`, or else the whole, an adapter added in, as `model/` in
+    /// that of Hugging Face.
     pub(crate) fn write(
         self,
-        flags: &Model,
+        base: Option<&Path>,
         mut model: Pretrained,
-        trained: CausalLm,
+        trained: &CausalLm,
     ) -> anyhow::Result<PathBuf> {
-        if let Some(adapter) = trained.adapter() {
+        if let Some((adapter, base)) = trained.adapter().zip(base) {
             let folder = self.out.join("adapter");
-            let base = flags.path()?.display().to_string();
-            adapter.save(&folder, trained.config(), &base)?;
+            adapter.save(&folder, trained.config(), &base.display().to_string())?;
             return Ok(folder);
         }
-        let folder = self.out.join("model");
+        let folder = self.out.join(MODEL);
         if folder.exists() {
             std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
         }
-        model.lm = trained;
+        model.lm = trained.merged();
         model.save(&folder)?;
         Ok(folder)
     }

@@ -170,6 +170,18 @@ pub struct StepPass<'a> {
     /// Positions that nothing sees, `[blocks, batch, capacity]`.
     hidden: Option<&'a Tensor>,
     left: Vec<Left>,
+    pinned: Option<Pinned>,
+}
+
+/// Rows of a pass that are computed like the others and stay as they are.
+#[derive(Debug)]
+struct Pinned {
+    /// Whether a row is one of them.
+    which: Vec<bool>,
+    /// The same, `[rows, 1, 1]`.
+    rows: Tensor,
+    /// Residual streams; those of the other rows do not count. `[rows, 1, hidden]`.
+    x: Tensor,
 }
 
 impl<'a> StepPass<'a> {
@@ -205,7 +217,18 @@ impl<'a> StepPass<'a> {
         let plan = Plan::after_cache(&lm.config, cache, 1, fused, place);
         let stream = Stream { x: lm.embed(input_ids), pending: None };
         let rows = (0..batch).collect();
-        Ok(Self { lm, cache, plan, stream, done: 0, rows, index: None, hidden, left: Vec::new() })
+        Ok(Self {
+            lm,
+            cache,
+            plan,
+            stream,
+            done: 0,
+            rows,
+            index: None,
+            hidden,
+            left: Vec::new(),
+            pinned: None,
+        })
     }
 
     /// Rows of the cache that are still in the pass, in their order.
@@ -227,6 +250,11 @@ impl<'a> StepPass<'a> {
             let stream =
                 Stream { x: self.stream.x.shallow_clone(), pending: self.stream.pending.take() };
             self.stream = self.lm.blocks[self.done].forward(stream, &self.plan, Some(cache), lora);
+            if let Some(pinned) = &self.pinned {
+                let Stream { x, pending } = &self.stream;
+                let x = pending.as_ref().map_or_else(|| x.shallow_clone(), |branch| x + branch);
+                self.stream = Stream { x: pinned.x.where_self(&pinned.rows, &x), pending: None };
+            }
             self.done += 1;
         }
     }
@@ -264,6 +292,30 @@ impl<'a> StepPass<'a> {
         self.plan.keep(&staying);
         self.rows = staying.iter().map(|&place| self.rows[place]).collect();
         self.index = Some(index(&self.rows));
+        leaving
+    }
+
+    /// As [`StepPass::leave`], for devices on which a row less saves no time: the rows stay among
+    /// [`StepPass::rows`] with their residual streams held as they are, from which the blocks that they
+    /// skip make their keys and values, until the last row has left.
+    ///
+    /// # Panics
+    /// If there is no such place.
+    pub fn pin(&mut self, places: &[usize]) -> Tensor {
+        let (states, device) = (self.states(), self.lm.device());
+        let mut which =
+            self.pinned.take().map_or_else(|| vec![false; self.rows.len()], |pinned| pinned.which);
+        for &place in places {
+            which[place] = true;
+        }
+        if which.iter().all(|&pinned| pinned) {
+            let all = std::mem::take(&mut self.rows);
+            self.freeze(&all, &states, self.done);
+        }
+        let places: Vec<i64> = places.iter().map(|&place| place as i64).collect();
+        let leaving = states.index_select(0, &Tensor::from_slice(&places).to_device(device));
+        let rows = Tensor::from_slice(&which).view([-1, 1, 1]).to_device(device);
+        self.pinned = Some(Pinned { which, rows, x: states.unsqueeze(1) });
         leaving
     }
 

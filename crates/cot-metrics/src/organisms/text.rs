@@ -8,6 +8,7 @@ use causal_lm::{
 };
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use rl_core::seed::Seed;
 
 use super::world::{Ask, ChainKind, Hint, Mode, World};
@@ -75,7 +76,7 @@ struct Item {
     answers: [Vec<u32>; 2],
 }
 
-/// A [`World`] of problems in words: everything is tokenized once, part by part.
+/// A [`World`] of problems in words: everything is tokenized once, part by part, on all cores.
 ///
 /// A paraphrase is that of a [`Thesaurus`], and may have another number of tokens.
 #[derive(Debug)]
@@ -111,9 +112,8 @@ impl<'a> TextWorld<'a> {
         let mut items = Vec::new();
         let mut places = |side: &[TextProblem]| -> Result<Vec<usize>, Error> {
             let first = items.len();
-            for problem in side {
-                items.push(Item::new(problem, config, &example)?);
-            }
+            let item = |problem| Item::new(problem, config, &example);
+            items.extend(side.par_iter().map(item).collect::<Result<Vec<_>, _>>()?);
             Ok((first..items.len()).collect())
         };
         let (train, easy) = (places(train)?, places(easy)?);

@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use rl_core::{kl, seed::Seed};
 use tch::{Device, Kind, Tensor};
 
-use super::{Engine, Exit, Rule};
+use super::{Engine, Exit, LeftRows, Rule};
 use crate::law::ExitLaw;
 
 /// An [`Engine`] under a rule, and a record of what its rows did.
@@ -146,7 +146,7 @@ impl<'a> Decoder<'a> {
 
     /// One step under a rule that lets rows leave.
     fn leave(&self, state: &mut DecodeState, ids: &Tensor) -> Result<Tensor, LmError> {
-        let Engine { lm, frozen, skipped, sites, .. } = self.engine;
+        let Engine { lm, frozen, skipped, sites, left, .. } = self.engine;
         let mut ways = self.plan(&mut state.rows);
         let stops = self.stops(&ways);
         let position = state.cache.len() as i64;
@@ -167,11 +167,13 @@ impl<'a> Decoder<'a> {
             for &row in &rows {
                 ways[row].exit.blocks = stop;
             }
-            if *skipped == Skipped::Backfill {
-                states.push(pass.states().index_select(0, &index(&places, lm.device())));
-            } else {
-                states.push(pass.leave(&places));
-            }
+            states.push(match (skipped, left) {
+                (Skipped::Backfill, _) => {
+                    pass.states().index_select(0, &index(&places, lm.device()))
+                }
+                (_, LeftRows::Carried) => pass.pin(&places),
+                (_, LeftRows::Dropped) => pass.leave(&places),
+            });
             if let Some(hidden) = &state.hidden {
                 let behind = hidden.narrow(0, stop as i64, (sites.num_layers() - stop) as i64);
                 let _ = behind.select(2, position).index_fill_(1, &index(&rows, lm.device()), 1);

@@ -11,6 +11,7 @@ use causal_lm::{
 };
 pub use decode::{DecodeState, Decoder};
 pub use rule::Rule;
+use tch::Device;
 
 use crate::{Error, cost::Cost, gates::Gates, model::EarlyExitModel, sites::Sites};
 
@@ -40,6 +41,23 @@ impl ExitCompletion {
     }
 }
 
+/// What becomes of rows that have left a block while others go on. The answers are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftRows {
+    /// They are no longer computed: fewer rows are less work, as on a CPU.
+    Dropped,
+    /// They are computed beside the others and stay as they are: on a GPU a block takes as long for
+    /// one row as for many, and each rearrangement of rows takes time of its own.
+    Carried,
+}
+
+impl LeftRows {
+    /// What is faster on a device.
+    pub fn on(device: Device) -> Self {
+        if device.is_cuda() { Self::Carried } else { Self::Dropped }
+    }
+}
+
 /// A model with exits as it is decoded: adapter merged, matrices arranged, and the key and value
 /// projections of all blocks side by side.
 ///
@@ -51,6 +69,7 @@ pub struct Engine {
     sites: Sites,
     frozen: FrozenKv,
     skipped: Skipped,
+    left: LeftRows,
     cost: Cost,
 }
 
@@ -75,9 +94,17 @@ impl Engine {
             gates: model.gates().for_decoding(packed),
             cost: Cost::new(lm.config(), &sites, model.gates().kind(), skipped),
             lm: if packed { merged.packed() } else { merged },
+            left: LeftRows::on(lm.device()),
             sites,
             skipped,
         }
+    }
+
+    /// The same engine with another fate of rows that have left than that of [`LeftRows::on`].
+    #[must_use]
+    pub fn with_left_rows(mut self, left: LeftRows) -> Self {
+        self.left = left;
+        self
     }
 
     /// The model, exits aside.

@@ -6,7 +6,8 @@ use causal_lm::{
     model::{FrozenKv, Layout, StepPass},
 };
 use early_exit_model::{
-    EarlyExitModel, Engine, ExitConfig, Exits, Rule, Sequences, Skipped, engine::ExitCompletion,
+    EarlyExitModel, Engine, ExitConfig, Exits, Rule, Sequences, Skipped,
+    engine::{ExitCompletion, LeftRows},
 };
 use rl_core::seed::Seed;
 use tch::{Kind, Tensor};
@@ -161,6 +162,42 @@ fn rows_do_not_see_each_other() {
                     made.exits.iter().map(|exit| exit.blocks).collect::<Vec<_>>()
                 };
                 assert_eq!(blocks(&alone[0]), blocks(&beside), "{family} {rule:?}");
+            }
+        }
+    }
+}
+
+/// Rows that are carried along as they are give the answers, log-probabilities and cached states of
+/// rows that are dropped.
+#[test]
+fn what_becomes_of_rows_that_left_changes_no_answer() {
+    for family in FAMILIES {
+        let lm = tiny(family, 1);
+        for skipped in [Skipped::Propagate, Skipped::Hide, Skipped::Backfill] {
+            let model = with_skipped(&lm, skipped);
+            for packed in [false, true] {
+                let dropped = Engine::new(&model, packed);
+                let carried = Engine::new(&model, packed).with_left_rows(LeftRows::Carried);
+                for rule in [
+                    Rule::Sample,
+                    Rule::Random(vec![1.0, 1.0, 1.0, 1.0]),
+                    Rule::Forced(1),
+                    Rule::Prescribed(vec![vec![1; 9], vec![2; 9], vec![3; 9], vec![1, 3, 2]]),
+                ] {
+                    let [one, other] = [&dropped, &carried].map(|engine| run(engine, &rule, 10));
+                    for (one, other) in one.iter().zip(&other) {
+                        let what = format!("{family} {skipped:?} {packed} {rule:?}");
+                        assert_eq!(one.completion.ids, other.completion.ids, "{what}");
+                        let ends = one.completion.log_probs.iter().zip(&other.completion.log_probs);
+                        let tokens = ends.map(|(a, b)| (a - b).abs());
+                        let exits = one.exits.iter().zip(&other.exits).map(|(a, b)| {
+                            assert_eq!(a.blocks, b.blocks, "{what}");
+                            (a.log_prob - b.log_prob).abs()
+                        });
+                        let worst = tokens.chain(exits).fold(0.0, f32::max);
+                        assert!(worst < 1e-4, "{what}: {worst}");
+                    }
+                }
             }
         }
     }

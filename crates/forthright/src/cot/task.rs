@@ -56,6 +56,20 @@ const DIGITS: [&str; 10] =
     ["plinth", "corbel", "lintel", "gable", "eaves", "dado", "quoin", "soffit", "newel", "truss"];
 
 impl TaskConfig {
+    /// Checks ranges, and that an evaluation can ask `asked` problems.
+    pub(crate) fn validate(&self, asked: usize) -> anyhow::Result<()> {
+        for task in [&self.problem, &self.other].into_iter().chain(&self.easy) {
+            task.validate()?;
+        }
+        anyhow::ensure!(self.problems > 0, "task.problems: expected at least 1, found 0");
+        anyhow::ensure!(
+            self.held_out >= asked,
+            "task.held_out: expected at least the {asked} of evaluate.problems, found {}",
+            self.held_out
+        );
+        Ok(())
+    }
+
     /// All problems in the tokens of a model.
     pub(crate) fn world<'a>(
         &self,

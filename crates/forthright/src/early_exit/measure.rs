@@ -16,7 +16,7 @@ use rl_core::{
         wilson,
     },
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{rule, task::Asked};
 
@@ -50,7 +50,7 @@ pub(crate) struct Answered {
 }
 
 /// What of each answer goes into accuracy and depth.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     pub(crate) right: Vec<bool>,
     /// Shares of blocks run, summed over tokens that may leave.

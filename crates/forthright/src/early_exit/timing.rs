@@ -8,7 +8,7 @@ use causal_lm::{
 };
 use early_exit_model::{Engine, Rule, evaluate::Depths};
 use rl_core::{seed::Seed, stats::Estimate};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::measure::resampled;
 
@@ -17,7 +17,7 @@ use super::measure::resampled;
 pub(super) const BATCHES: [usize; 3] = [1, 16, 64];
 
 /// What was measured for one number of rows.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Timing {
     /// Rows decoded together.
     pub(crate) batch: usize,

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use causal_lm::tokenizer::Tokenizer;
+use serde::{Deserialize, Serialize};
 
 /// Backgrounds from shallow to deep, of the terminal's 256 colors; all are light enough for black.
 const COLORS: [u8; 6] = [255, 195, 159, 117, 111, 75];
 
 /// Tokens with the blocks that they ran.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Transcript {
     pieces: Vec<(String, usize)>,
     /// Blocks of the model.

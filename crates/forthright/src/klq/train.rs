@@ -179,7 +179,7 @@ impl Train {
         if !trained.done {
             return Err(self.start().stopped(trained.steps, "klq train", &self.model));
         }
-        let written = self.start().write(&self.model, model, trained.lm)?;
+        let written = self.start().write(self.model.origin()?.as_deref(), model, &trained.lm)?;
         session.end()?;
         training::say(self.json, trained.steps, &written)
     }

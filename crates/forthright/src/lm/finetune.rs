@@ -144,7 +144,7 @@ impl Finetune {
         }
         let trained = trainer.model();
         let after = eval(&trained)?;
-        let written = self.start().write(&self.model, model, trained)?;
+        let written = self.start().write(self.model.origin()?.as_deref(), model, &trained)?;
         session.end()?;
         if self.json {
             let document = json!({

@@ -52,6 +52,11 @@ impl Model {
         path_or_default(self.model.as_deref())
     }
 
+    /// Where the weights lie that were loaded; nowhere as they are if an adapter was added to them.
+    pub(crate) fn origin(&self) -> anyhow::Result<Option<PathBuf>> {
+        self.adapter.is_none().then(|| self.path()).transpose()
+    }
+
     /// Its flags as they were given, each with a space before it.
     pub(crate) fn flags(&self) -> String {
         let mut out = String::new();

@@ -43,12 +43,12 @@ pub use pass::pass_at_k;
 pub use power::{PairSpread, paired_power, pairs_needed};
 pub use proportion::{Proportion, mcnemar, newcombe, wilson};
 pub use rank::wilcoxon_signed_rank;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 pub use shares::{Balanced, VarianceShares};
 pub use wild::wild_cluster_mean;
 
 /// A number computed from data, and how far it is to be trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The estimate.
     pub value: f64,

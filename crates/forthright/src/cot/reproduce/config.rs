@@ -13,7 +13,7 @@ use lm_tasks::reasoning::Task;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::scale::Scale;
+use crate::{cot::task, scale::Scale};
 
 /// Of each scale.
 const SETTINGS: [&str; 3] = [
@@ -47,7 +47,7 @@ pub(crate) struct Config {
     pub(super) secret: Option<SecretConfig>,
 }
 
-/// A world, its base model, and the organisms made of it.
+/// What is reasoned about, a base model of it, and the organisms made of that.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WorldConfig {
@@ -55,12 +55,15 @@ pub(super) struct WorldConfig {
     pub(super) name: String,
     /// Runs, each from its own seed.
     pub(super) seeds: u64,
-    /// Its language and problems.
+    /// A wheel of words, for which a model is made; the default one where there is no task either.
     #[serde(default)]
-    pub(super) world: LanguageConfig,
-    /// The size of its models.
+    pub(super) world: Option<LanguageConfig>,
+    /// Size of that model.
     #[serde(default)]
-    pub(super) size: ScratchConfig,
+    pub(super) size: Option<ScratchConfig>,
+    /// Problems in words for the model of the flags, in the place of a wheel.
+    #[serde(default)]
+    pub(super) task: Option<task::TaskConfig>,
     /// The recipe of organisms that have none of their own.
     #[serde(default)]
     pub(super) recipe: Recipe,
@@ -74,6 +77,30 @@ pub(super) struct WorldConfig {
     /// What is made of it.
     #[serde(default)]
     pub(super) organisms: Vec<OrganismConfig>,
+}
+
+impl WorldConfig {
+    /// The wheel of a world that is no task.
+    pub(super) fn wheel(&self) -> LanguageConfig {
+        self.world.clone().unwrap_or_default()
+    }
+
+    fn validate(&self) -> anyhow::Result<()> {
+        self.recipe.validate()?;
+        anyhow::ensure!(self.seeds > 0, "seeds: expected at least 1, found 0");
+        if let Some(task) = &self.task {
+            anyhow::ensure!(
+                self.world.is_none() && self.size.is_none(),
+                "expected either task, or world and size, found both"
+            );
+            task.validate(self.evaluate.problems)?;
+        }
+        let mut names: Vec<String> = self.organisms.iter().map(OrganismConfig::name).collect();
+        names.sort();
+        let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
+        anyhow::ensure!(twice.is_none(), "{twice:?}: expected each once");
+        Ok(())
+    }
 }
 
 /// One training.
@@ -152,12 +179,7 @@ impl Config {
     fn validate(&self) -> anyhow::Result<()> {
         anyhow::ensure!(self.toys >= 2, "toys: expected at least 2, found {}", self.toys);
         for world in &self.worlds {
-            world.recipe.validate().with_context(|| world.name.clone())?;
-            anyhow::ensure!(world.seeds > 0, "{}: seeds: expected at least 1, found 0", world.name);
-            let mut names: Vec<String> = world.organisms.iter().map(OrganismConfig::name).collect();
-            names.sort();
-            let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
-            anyhow::ensure!(twice.is_none(), "{}: {twice:?}: expected each once", world.name);
+            world.validate().with_context(|| world.name.clone())?;
         }
         for task in &self.tasks {
             task.task.validate()?;
@@ -169,10 +191,12 @@ impl Config {
             );
         }
         if let Some(secret) = &self.secret {
+            let world = self.worlds.iter().find(|world| world.name == secret.world);
             anyhow::ensure!(
-                self.worlds.iter().any(|world| world.name == secret.world),
-                "secret.world: expected a world of this file, found {:?}",
-                secret.world
+                world.is_some_and(|world| world.task.is_none()),
+                "secret.world: expected a wheel of this file, found {:?}{}",
+                secret.world,
+                if world.is_some() { ", which is a task" } else { "" }
             );
             secret.monitor.validate()?;
             secret.recipe.validate()?;
@@ -184,15 +208,58 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use clap::ValueEnum as _;
+    use cot_metrics::organisms::Wheel;
 
     use super::*;
 
     #[test]
-    fn every_scale_is_read_and_written() {
-        for scale in Scale::value_variants() {
-            let config = settings(*scale, None).unwrap();
+    fn every_file_is_read_and_written() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/cot");
+        let files = std::fs::read_dir(&folder).unwrap();
+        let mut found: Vec<Config> = files
+            .map(|file| settings(Scale::Smoke, Some(&file.unwrap().path())).unwrap())
+            .collect();
+        let scales = Scale::value_variants().iter();
+        found.extend(scales.map(|scale| settings(*scale, None).unwrap()));
+        assert!(found.len() >= 7);
+        for config in found {
             let text = toml::to_string(&config).unwrap();
             assert_eq!(toml::from_str::<Config>(&text).unwrap(), config, "{text}");
         }
+    }
+
+    /// The smallest scale, its first world changed.
+    fn with(change: impl Fn(&mut WorldConfig)) -> Config {
+        let mut config = settings(Scale::Smoke, None).unwrap();
+        change(&mut config.worlds[0]);
+        config
+    }
+
+    #[test]
+    fn a_world_is_a_wheel_or_a_task() {
+        let none = with(|world| (world.world, world.size) = (None, None));
+        none.validate().unwrap();
+        assert_eq!(none.worlds[0].wheel().wheel, Wheel::Weekday);
+        let task = |world: &mut WorldConfig| world.task = Some(task::TaskConfig::default());
+        with(|world| {
+            (world.world, world.size) = (None, None);
+            task(world);
+        })
+        .validate()
+        .unwrap();
+        let both = format!("{:#}", with(task).validate().unwrap_err());
+        assert_eq!(both, "weekday: expected either task, or world and size, found both");
+        let mut secret = settings(Scale::Laptop, None).unwrap();
+        let world = &mut secret.worlds[0];
+        (world.world, world.size) = (None, None);
+        task(world);
+        let message = secret.validate().unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "secret.world: expected a wheel of this file, found \"weekday\", which is a task"
+        );
+        secret.secret.as_mut().unwrap().world = "moon".into();
+        let message = secret.validate().unwrap_err().to_string();
+        assert_eq!(message, "secret.world: expected a wheel of this file, found \"moon\"");
     }
 }

@@ -49,8 +49,8 @@ struct Run<'a> {
     compare: bool,
     seed: Seed,
     resume: bool,
+    model: &'a Model,
     device: Device,
-    device_name: String,
     claims: Claims,
 }
 
@@ -86,8 +86,8 @@ impl Reproduce {
             compare: config.compare,
             seed: Seed::new(self.flags.seed),
             resume: self.going_on.resume,
+            model: &self.model,
             device: options.device,
-            device_name,
             claims: self.flags.claims(),
         };
 
@@ -114,10 +114,19 @@ impl Reproduce {
         for world in &config.worlds {
             let names: Vec<String> =
                 world.organisms.iter().map(config::OrganismConfig::name).collect();
-            let (seeds, turns) = (world.seeds, world.world.turns);
+            let about = match &world.task {
+                Some(task) => {
+                    let model = self.model.model.as_ref();
+                    let model =
+                        model.map_or("the default model".into(), |path| path.display().to_string());
+                    format!("{} by {model}", task.problem.name())
+                }
+                None => format!("{} turns", world.wheel().turns),
+            };
             print(format_args!(
-                "{}: {seeds} seeds of a base model and {}; {turns} turns, {} problems",
+                "{}: {} seeds of a base model and {}; {about}, {} problems",
                 world.name,
+                world.seeds,
                 names.join(", "),
                 world.evaluate.problems
             ))?;

@@ -118,7 +118,7 @@ impl Run<'_> {
         config: &SecretConfig,
         start: &Pretrained,
     ) -> anyhow::Result<Watched> {
-        let language = Language::new(&place.world.world)?;
+        let language = Language::new(&place.world.wheel())?;
         let seed = place.root(self).derive("secret", 0);
         let train = klq::TrainConfig { seed: seed.value(), ..config.train.clone() };
         let problems = problems(&language, config.prompts, seed);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use cot_metrics::organisms::{Language, Organism};
+use cot_metrics::organisms::Organism;
 use rl_core::{
     run::{RunInfo, read_json, read_lines},
     seed::Seed,
@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{
     cot::{
-        organism::{self, MODEL, RECORDS},
+        organism::{self, RECORDS},
         tally::Tally,
     },
-    session::Session,
     terminal::note,
+    training::{MODEL, Start},
 };
 
 /// One seed of one world.
@@ -51,8 +51,8 @@ pub(super) struct Stage<'a> {
 }
 
 impl Run<'_> {
-    /// Makes a model, unless it has been made with the same settings, and returns its folder and its
-    /// evaluations.
+    /// Makes a model, unless it has been made with the same settings, and returns the folder in which
+    /// it lies where it is whole, and its evaluations.
     pub(super) fn make(
         &mut self,
         place: Place<'_>,
@@ -69,8 +69,9 @@ impl Run<'_> {
             evaluate_every: stage.part.evaluate_every,
             organism: stage.organism,
             from: stage.from.map(Path::to_owned),
-            world: world.world.clone(),
-            size: world.size.clone(),
+            task: world.task.clone(),
+            world: world.wheel(),
+            size: world.size.clone().unwrap_or_default(),
             recipe: stage.recipe.clone(),
             rows: stage.part.rows,
             evaluate,
@@ -106,15 +107,14 @@ impl Run<'_> {
             std::fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
         }
         note(folder.display());
-        let language = Language::new(&config.world)?;
-        let model = config.begin(&language, self.device)?;
-        let session = Session::open(folder, config, config.train.seed, &self.device_name)?;
-        let made = organism::train(&model.lm, &language, config, &session, goes_on)?;
+        let made = organism::make(config, self.model, folder, goes_on)?;
         anyhow::ensure!(
             made.done,
             crate::Unfinished("stopped: the same command with --resume goes on".into())
         );
-        organism::save(model, made.lm, folder)?;
-        session.end()
+        // Nothing begins from an organism of a task, so that its adapter is enough.
+        let base = config.from.as_deref().filter(|_| config.task.is_some());
+        Start { out: folder, resume: goes_on }.write(base, made.model, &made.lm)?;
+        made.session.end()
     }
 }

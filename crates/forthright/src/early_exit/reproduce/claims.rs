@@ -28,6 +28,14 @@ impl Run<'_> {
     ) -> anyhow::Result<()> {
         let last = operating(records, system.last());
         let n = last.first().map_or(0, |at| at.full.right.len());
+        for speed in records.iter().filter_map(|record| record.speed.as_ref()) {
+            for (exits, timing) in &speed.exits {
+                self.timed(name, exits, timing)?;
+            }
+            if let Some(ratio) = &speed.off {
+                self.off_time(name, ratio)?;
+            }
+        }
         let gaps = self.sampler_gaps.get(name).cloned().unwrap_or_default();
         if !gaps.is_empty() {
             // What is no number stays the largest.
@@ -166,7 +174,7 @@ impl Run<'_> {
     }
 
     /// Time saved as a share of the work saved.
-    pub(super) fn timed(&mut self, name: &str, exits: &str, timing: &Timing) -> anyhow::Result<()> {
+    fn timed(&mut self, name: &str, exits: &str, timing: &Timing) -> anyhow::Result<()> {
         let Timing { batch, time_saved, flops_saved, .. } = timing;
         let id = format!("early_exit.{name}.speed_{exits}_{batch}");
         let says = format!(
@@ -192,7 +200,7 @@ impl Run<'_> {
     }
 
     /// Time with exits off.
-    pub(super) fn off_time(&mut self, name: &str, ratio: &Estimate) -> anyhow::Result<()> {
+    fn off_time(&mut self, name: &str, ratio: &Estimate) -> anyhow::Result<()> {
         let id = format!("early_exit.{name}.off_time");
         let statement = Statement {
             id: &id,

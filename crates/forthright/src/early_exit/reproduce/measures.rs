@@ -7,6 +7,8 @@ use causal_lm::{
 };
 use early_exit_model::{EarlyExitModel, Engine, Rule};
 use lm_tasks::Split;
+use rl_core::stats::Estimate;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
@@ -18,7 +20,7 @@ use super::{
 use crate::early_exit::{
     measure::{Answered, Settings, Summary, Tally, answer, depth_and_surprisal, summarize},
     task::{Asked, TaskConfig, without_chain},
-    timing::{BATCHES, Timer},
+    timing::{BATCHES, Timer, Timing},
     transcript::Transcript,
 };
 
@@ -31,6 +33,7 @@ const DEPTH: &str = "share of blocks run";
 const SURPRISAL: &str = "surprisal of the token in nats";
 
 /// What claims are made from, of one model.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) stage: String,
     pub(super) seed: u64,
@@ -38,9 +41,20 @@ pub(super) struct Record {
     pub(super) front: Vec<Tally>,
     /// What only trained exits have.
     pub(super) at: Option<Operating>,
+    /// What only the last stage of the first seed has.
+    pub(super) speed: Option<Speed>,
+}
+
+/// A base model at full depth.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Full {
+    tally: Tally,
+    /// Accuracy on the problems on which thresholds are chosen.
+    choice: f64,
 }
 
 /// A model at the threshold that was chosen for it.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Operating {
     pub(super) exits: Tally,
     /// The base model at full depth.
@@ -53,6 +67,15 @@ pub(super) struct Operating {
     pub(super) lossless: f64,
 }
 
+/// Times.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Speed {
+    /// Whose the exits were, and what was measured.
+    pub(super) exits: Vec<(String, Timing)>,
+    /// Time of the engine with exits off as a multiple of the plain model's.
+    pub(super) off: Option<Estimate>,
+}
+
 /// What all measurements of one seed of a system share.
 pub(super) struct Bench<'a> {
     pub(super) place: Place<'a>,
@@ -61,9 +84,6 @@ pub(super) struct Bench<'a> {
     asked: Vec<Asked>,
     choice: Vec<Asked>,
     settings: Settings,
-    full: Tally,
-    /// Accuracy at full depth on the problems of the choice.
-    full_choice: f64,
 }
 
 /// Nats within which two tokens are tied: sums in bf16 come out in another order.
@@ -94,12 +114,12 @@ fn same_text(
 }
 
 impl Run<'_> {
-    /// The problems, and the base model on them.
+    /// The problems.
     pub(super) fn bench<'a>(
-        &mut self,
+        &self,
         place: Place<'a>,
         base: &'a Pretrained,
-    ) -> anyhow::Result<(Bench<'a>, Record)> {
+    ) -> anyhow::Result<Bench<'a>> {
         let system = place.system;
         let asked = |split, purpose: &str, count| {
             // Of the root alone: every seed is measured on the same problems.
@@ -107,41 +127,42 @@ impl Run<'_> {
             let task = TaskConfig { seed, ..system.task.clone() };
             task.asked(base, split, count, system.max_new_tokens)
         };
-        let held_out = asked(Split::Evaluation, "evaluation", system.evaluation_problems)?;
-        let choice = asked(Split::Train, "choice", system.choice_problems)?;
         let settings = Settings {
             max_new_tokens: system.max_new_tokens,
             sampling: Sampling::Greedy,
             batch: system.batch,
             seed: self.seed.derive("answers", 0),
         };
+        Ok(Bench {
+            place,
+            base,
+            asked: asked(Split::Evaluation, "evaluation", system.evaluation_problems)?,
+            choice: asked(Split::Train, "choice", system.choice_problems)?,
+            settings,
+        })
+    }
+
+    /// The base model at full depth, and under the law of early predictions that nobody has trained.
+    pub(super) fn untrained(&mut self, bench: &Bench<'_>) -> anyhow::Result<(Full, Record)> {
+        let Bench { place, base, asked, choice, settings } = bench;
+        let system = place.system;
         let untrained =
             EarlyExitModel::new(&base.lm, &system.exits, place.root(self).derive("exits", 0))?;
         let engine = Engine::new(&untrained, true);
-        let full = answer(&engine, base, &held_out, &settings, &Rule::Off)?;
-        let full_choice = answer(&engine, base, &choice, &settings, &Rule::Off)?.tally;
-        let full_choice = full_choice.accuracy(&full_choice.all());
-        let bench = Bench {
-            place,
-            base,
-            asked: held_out,
-            choice,
-            settings,
-            full: full.tally.clone(),
-            full_choice,
-        };
-        self.row(&bench, "base", &engine, None, &full)?;
-        self.probes(&bench, "base", &engine, &Rule::Off)?;
+        let full = answer(&engine, base, asked, settings, &Rule::Off)?;
+        let on_choice = answer(&engine, base, choice, settings, &Rule::Off)?.tally;
+        self.row(bench, "base", &engine, None, &full)?;
+        self.probes(bench, "base", &engine, &Rule::Off)?;
         let mut front = Vec::new();
         for &kappa in &system.kappas {
-            let rule = Rule::Teacher(kappa);
-            let made = answer(&engine, base, &bench.asked, &bench.settings, &rule)?;
-            self.row(&bench, UNTRAINED, &engine, None, &made)?;
+            let made = answer(&engine, base, asked, settings, &Rule::Teacher(kappa))?;
+            self.row(bench, UNTRAINED, &engine, None, &made)?;
             front.push(made.tally);
         }
-        self.front(&bench, UNTRAINED, &front)?;
-        let record = Record { stage: UNTRAINED.into(), seed: place.seed, front, at: None };
-        Ok((bench, record))
+        self.front(bench, UNTRAINED, &front);
+        let full = Full { tally: full.tally, choice: on_choice.accuracy(&on_choice.all()) };
+        let (stage, seed) = (UNTRAINED.into(), place.seed);
+        Ok((full, Record { stage, seed, front, at: None, speed: None }))
     }
 
     /// A stage's front, and all else at a threshold that is chosen on other problems.
@@ -150,8 +171,9 @@ impl Run<'_> {
         bench: &Bench<'_>,
         stage: &Stage,
         model: &EarlyExitModel,
+        full: &Full,
     ) -> anyhow::Result<Record> {
-        let Bench { place, base, asked, choice, settings, full_choice, .. } = bench;
+        let Bench { place, base, asked, choice, settings } = bench;
         let (system, name) = (place.system, stage.name.as_str());
         let engine = Engine::new(model, true);
         let mut points = Vec::new();
@@ -160,7 +182,7 @@ impl Run<'_> {
             let tally = answer(&engine, base, choice, settings, &rule)?.tally;
             points.push([tally.depth(&tally.all()), tally.accuracy(&tally.all())]);
         }
-        let chosen = choose(&points, *full_choice, system.margin);
+        let chosen = choose(&points, full.choice, system.margin);
         let mut front = Vec::new();
         let mut at = None;
         for (i, &threshold) in system.thresholds.iter().enumerate() {
@@ -170,10 +192,10 @@ impl Run<'_> {
                 at = Some(made);
             }
         }
-        self.front(bench, name, &front)?;
+        self.front(bench, name, &front);
         let Some(at) = at else { anyhow::bail!("{name}: no threshold was chosen") };
         let summary = self.row(bench, name, &engine, Some(model), &at)?;
-        self.rates(bench, name, &engine, &summary)?;
+        self.rates(bench, name, &engine, &summary);
         let sampled = answer(&engine, base, asked, settings, &Rule::Sample)?;
         self.row(bench, name, &engine, None, &sampled)?;
         let off = answer(&engine, base, asked, settings, &Rule::Off)?;
@@ -191,11 +213,12 @@ impl Run<'_> {
         let shut = answer(&engine, base, asked, settings, &Rule::Threshold(1.0))?;
         let lossless = same_text(model, asked, &shut, &off)?;
         let pairs = depth_and_surprisal(model, asked, &at)?;
+        let mut speed = None;
         if name == system.last() {
-            self.by_surprisal(bench, name, &pairs)?;
+            self.by_surprisal(bench, name, &pairs);
             self.keep(bench, name, &engine, &at)?;
             if system.time_repeats > 0 && place.seed == 0 {
-                self.speed(bench, &engine, model, &at.rule)?;
+                speed = Some(self.speed(bench, &engine, model, &at.rule)?);
             }
         }
         Ok(Record {
@@ -204,12 +227,13 @@ impl Run<'_> {
             front,
             at: Some(Operating {
                 exits: at.tally,
-                full: bench.full.clone(),
+                full: full.tally.clone(),
                 off: off.tally,
                 random,
                 pairs,
                 lossless,
             }),
+            speed,
         })
     }
 
@@ -226,7 +250,7 @@ impl Run<'_> {
         let [low, high] = summary.accuracy.interval;
         let none = || "-".to_owned();
         let depths = summary.depths.as_ref();
-        self.metrics.push(&json!({
+        self.lines.metrics.push(json!({
             "system": bench.place.name, "seed": bench.place.seed, "stage": stage,
             "rule": summary.rule,
             "accuracy": format!("{:.3} [{low:.3}, {high:.3}]", summary.accuracy.value),
@@ -238,7 +262,7 @@ impl Run<'_> {
             "depth by surprisal": summary.depth_surprisal.map_or_else(none, |e| {
                 format!("{:.2} [{:.2}, {:.2}]", e.value, e.interval[0], e.interval[1])
             }),
-        }))?;
+        }));
         Ok(summary)
     }
 
@@ -254,11 +278,11 @@ impl Run<'_> {
         let mut probe = |name: String, asked: &[Asked], rule: &Rule| -> anyhow::Result<()> {
             let tally = answer(engine, base, asked, settings, rule)?.tally;
             let all = tally.all();
-            self.metrics.push(&json!({
+            self.lines.metrics.push(json!({
                 "system": place.name, "seed": place.seed, "stage": stage, "probe": name,
                 "share right": tally.accuracy(&all), "share of blocks": tally.depth(&all),
                 "problems": all.len(),
-            }))?;
+            }));
             Ok(())
         };
         for &blocks in engine.sites().blocks() {
@@ -273,7 +297,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn front(&mut self, bench: &Bench<'_>, stage: &str, front: &[Tally]) -> anyhow::Result<()> {
+    fn front(&mut self, bench: &Bench<'_>, stage: &str, front: &[Tally]) {
         let mut points: Vec<[f64; 2]> = front
             .iter()
             .map(|tally| [tally.depth(&tally.all()), tally.accuracy(&tally.all())])
@@ -281,47 +305,33 @@ impl Run<'_> {
         points.sort_by(|a, b| a[0].total_cmp(&b[0]));
         let name = format!("{}/accuracy", bench.place.name);
         for [depth, accuracy] in points {
-            self.metrics.push(&json!({
+            self.lines.metrics.push(json!({
                 "series": bench.place.series(stage), "x": DEPTH, DEPTH: depth, &name: accuracy,
-            }))?;
+            }));
         }
-        Ok(())
     }
 
-    fn rates(
-        &mut self,
-        bench: &Bench<'_>,
-        stage: &str,
-        engine: &Engine,
-        summary: &Summary,
-    ) -> anyhow::Result<()> {
+    fn rates(&mut self, bench: &Bench<'_>, stage: &str, engine: &Engine, summary: &Summary) {
         let name = format!("{}/share of tokens", bench.place.name);
         for (blocks, rate) in engine.sites().executed().iter().zip(&summary.exit_rates) {
-            self.metrics.push(&json!({
+            self.lines.metrics.push(json!({
                 "series": bench.place.series(stage), "x": "blocks run", "blocks run": blocks,
                 &name: rate,
-            }))?;
+            }));
         }
-        Ok(())
     }
 
-    fn by_surprisal(
-        &mut self,
-        bench: &Bench<'_>,
-        stage: &str,
-        pairs: &[Vec<[f64; 2]>],
-    ) -> anyhow::Result<()> {
+    fn by_surprisal(&mut self, bench: &Bench<'_>, stage: &str, pairs: &[Vec<[f64; 2]>]) {
         let mut tokens = pairs.concat();
         tokens.sort_by(|a, b| a[1].total_cmp(&b[1]));
         let name = format!("{}/blocks run", bench.place.name);
         for group in tokens.chunks(tokens.len().div_ceil(GROUPS).max(1)) {
             let mean = |k: usize| group.iter().map(|p| p[k]).sum::<f64>() / group.len() as f64;
-            self.metrics.push(&json!({
+            self.lines.metrics.push(json!({
                 "series": bench.place.series(stage), "x": SURPRISAL, SURPRISAL: mean(1),
                 &name: mean(0),
-            }))?;
+            }));
         }
-        Ok(())
     }
 
     /// Samples, in which each token shows how deep it went.
@@ -338,13 +348,13 @@ impl Run<'_> {
             let exits = made.exits.iter().map(|exit| exit.blocks);
             let transcript =
                 Transcript::new(&bench.base.tokenizer, &made.completion.ids, exits, all)?;
-            self.samples.push(&json!({
+            self.lines.samples.push(json!({
                 "model": bench.place.series(stage), "problem": asked.problem.prompt,
                 "answer, with the blocks that each token ran": transcript.marked(),
                 "right": right, "blocks": format!("{:.2} of {all}", made.depth().unwrap_or(all as f64)),
-            }))?;
+            }));
             let heading = format!("{}: {}", bench.place.series(stage), asked.problem.prompt);
-            self.transcripts.push((heading, transcript));
+            self.lines.transcripts.push((heading, transcript));
         }
         Ok(())
     }
@@ -356,7 +366,7 @@ impl Run<'_> {
         engine: &Engine,
         model: &EarlyExitModel,
         rule: &Rule,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Speed> {
         let Bench { place, base, asked, settings, .. } = bench;
         let prompts: Vec<Vec<u32>> = asked.iter().take(16).map(|a| a.prompt.clone()).collect();
         let timer = Timer {
@@ -366,20 +376,21 @@ impl Run<'_> {
             repeats: place.system.time_repeats,
         };
         let ragged = Rule::Random(vec![1.0; model.sites().len() + 1]);
+        let mut speed = Speed::default();
         for batch in BATCHES {
             for (name, rule) in [("ragged", &ragged), ("gates", rule)] {
                 let timing = timer.compare(rule, batch)?;
                 let [low, high] = timing.time_saved.interval;
-                self.metrics.push(&json!({
+                self.lines.metrics.push(json!({
                     "system": place.name, "exits": name, "rows": batch,
                     "full depth ms a token": timing.full_ms, "exits ms a token": timing.exits_ms,
                     "time saved": format!("{:.3} [{low:.3}, {high:.3}]", timing.time_saved.value),
                     "work saved": format!("{:.3}", timing.flops_saved),
-                }))?;
-                self.timed(place.name, name, &timing)?;
+                }));
+                speed.exits.push((name.to_owned(), timing));
             }
         }
-        let ratio = timer.off(&base.lm.packed(), 1)?;
-        self.off_time(place.name, &ratio)
+        speed.off = Some(timer.off(&base.lm.packed(), 1)?);
+        Ok(speed)
     }
 }

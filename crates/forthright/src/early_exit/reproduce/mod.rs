@@ -3,6 +3,7 @@
 mod claims;
 mod config;
 mod front;
+mod kept;
 mod measures;
 mod stages;
 
@@ -15,7 +16,8 @@ use anyhow::Context as _;
 use causal_lm::{LoadOptions, Pretrained, config::from_hf};
 use clap::Args;
 pub(super) use config::Config;
-use config::System;
+use config::{System, UNTRAINED};
+use kept::Lines;
 use rl_core::{device, run::LineWriter, seed::Seed};
 use stages::Place;
 
@@ -26,7 +28,7 @@ use crate::{
     reproduce::{Flags, Resume},
     scale::Scale,
     session::Session,
-    terminal::{note, print},
+    terminal::print,
 };
 
 const PAPER: &str = "arXiv 2603.21376";
@@ -43,6 +45,10 @@ pub(crate) struct Reproduce {
     flags: Flags,
     #[command(flatten)]
     going_on: Resume,
+    /// Make and measure this one of the seeds, and no claims: several can so be made at the same time, in
+    /// folders whose stages/ are then put together for a run with --resume
+    #[arg(long, value_name = "SEED")]
+    only: Option<u64>,
 }
 
 /// What all parts of the run need.
@@ -55,9 +61,13 @@ struct Run<'a> {
     resume: bool,
     options: LoadOptions,
     device: String,
+    /// The model of the flags, by name.
+    model: String,
     claims: Claims,
     /// Of every update of a system.
     sampler_gaps: BTreeMap<&'static str, Vec<f64>>,
+    /// What the measurement that is under way has to show.
+    lines: Lines,
     transcripts: Vec<(String, Transcript)>,
 }
 
@@ -67,6 +77,10 @@ impl Reproduce {
         if let Some(data) = &self.data {
             let lm = config.lm.as_mut().context("--data: expected a pipeline with a table [lm]")?;
             lm.task.data = Some(std::path::absolute(data)?);
+        }
+        if let Some(only) = self.only {
+            let most = config.systems().map(|(_, system)| system.seeds).max().unwrap_or(0);
+            anyhow::ensure!(only < most, "--only: expected a seed below {most}, found {only}");
         }
         if self.flags.dry_run {
             return self.say(&config);
@@ -84,12 +98,17 @@ impl Reproduce {
             resume: self.going_on.resume,
             options,
             device,
+            model: self.model.model.as_ref().map_or_else(String::new, |m| m.display().to_string()),
             claims: self.flags.claims(),
             sampler_gaps: BTreeMap::new(),
+            lines: Lines::default(),
             transcripts: Vec::new(),
         };
         for (name, system) in config.systems() {
-            run.system(name, system, &mut || self.model.load(Dtype::Bf16))?;
+            run.system(name, system, self.only, &mut || self.model.load(Dtype::Bf16))?;
+        }
+        if self.only.is_some() {
+            return session.end();
         }
         session.dir.write("transcripts.html", &page(&run.transcripts))?;
         let claims = run.claims;
@@ -167,26 +186,31 @@ fn weights_bytes(folder: &Path) -> anyhow::Result<f64> {
 }
 
 impl Run<'_> {
-    /// All seeds and stages of a system, and what they show.
+    /// All seeds and stages of a system, and what they show; or one of the seeds, and no claims.
     fn system(
         &mut self,
         name: &'static str,
         system: &System,
+        only: Option<u64>,
         given: &mut dyn FnMut() -> anyhow::Result<Pretrained>,
     ) -> anyhow::Result<()> {
         let mut records = Vec::new();
-        for seed in 0..system.seeds {
+        for seed in (0..system.seeds).filter(|seed| only.is_none_or(|only| only == *seed)) {
             let place = Place { name, system, seed };
             let base = self.base(place, given)?;
             system.check(&base)?;
-            let (bench, untrained) = self.bench(place, &base)?;
+            let bench = self.bench(place, &base)?;
+            let (full, untrained) = self.kept(place, UNTRAINED, |run| run.untrained(&bench))?;
             records.push(untrained);
             for stage in &system.stages {
                 let model = self.make(place, stage, &base)?;
-                note(format_args!("measuring {}", place.series(&stage.name)));
-                records.push(self.measure(&bench, stage, &model)?);
+                let measure = |run: &mut Self| run.measure(&bench, stage, &model, &full);
+                records.push(self.kept(place, &stage.name, measure)?);
             }
         }
-        self.conclude(name, system, &records)
+        match only {
+            Some(_) => Ok(()),
+            None => self.conclude(name, system, &records),
+        }
     }
 }

@@ -57,7 +57,7 @@ impl Place<'_> {
 }
 
 impl Run<'_> {
-    fn folder(&self, place: Place<'_>, stage: &str) -> PathBuf {
+    pub(super) fn folder(&self, place: Place<'_>, stage: &str) -> PathBuf {
         let name = format!("{}-{}", place.name, place.seed);
         self.session.dir.path().join("stages").join(name).join(stage)
     }

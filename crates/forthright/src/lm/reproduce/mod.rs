@@ -288,7 +288,8 @@ impl KvProbe<'_> {
         use causal_lm::generate::StepModel as _;
         let _guard = tch::no_grad_guard();
         let all: Vec<i64> = self.context.iter().chain(self.rest).map(|&t| i64::from(t)).collect();
-        let hidden = whole.hidden(&Tensor::from_slice(&all).unsqueeze(0), &Layout::Dense)?;
+        let ids = Tensor::from_slice(&all).unsqueeze(0).to_device(whole.device());
+        let hidden = whole.hidden(&ids, &Layout::Dense)?;
         let logits = whole.logits(&hidden).squeeze_dim(0); // [tokens, vocab]
         let (mut cache, mut next) = stepping.prefill(&[self.context], self.rest.len())?;
         let mut worst: f64 = 0.0;

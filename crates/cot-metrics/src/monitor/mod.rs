@@ -4,11 +4,11 @@
 //! [`Alert`] when one has fallen against the start of the training by more than chance explains. It
 //! knows no model: a probe answers the questions and scores the answers.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+mod budget;
 
+use std::{collections::BTreeMap, time::Instant};
+
+use budget::Budget;
 use rl_core::{
     monitor::{Monitor, MonitorError},
     stats::{self, Estimate},
@@ -21,9 +21,6 @@ use crate::{
     metrics::{Metric, score},
 };
 
-/// By how much a measurement may take longer than those before it.
-const SLACK: f64 = 1.25;
-
 /// When a monitor measures, and what alarms it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -33,9 +30,10 @@ pub struct MonitorConfig {
     pub every: u64,
     /// Questions of a measurement, at least 8.
     pub questions: usize,
-    /// Share of the time since the start that measurements may take; one that would exceed it is put
-    /// off to the next step that is due. With 1 none is, and which steps are measured does not depend
-    /// on the machine.
+    /// Share of the time since the start that measurements may take. One that would exceed it, were it
+    /// to take a quarter more than is usual, is put off to the next step that is due; what one takes
+    /// beyond that is made up for before the next. With 1 none is put off, and which steps are measured
+    /// does not depend on the machine.
     pub max_share: f64,
     /// Nats added to both negative log-likelihoods of a score, above 0.
     pub epsilon: f64,
@@ -123,9 +121,7 @@ pub struct CotMonitor<'a, P: ?Sized> {
     reference: ByQuestion,
     accuracy: Option<f64>,
     begun: Instant,
-    spent: Duration,
-    /// What a measurement may take: a quarter more than the longest so far.
-    expected: Duration,
+    budget: Budget,
 }
 
 /// Records of the same questions under a policy.
@@ -133,7 +129,8 @@ pub type Probe<'a, P> = dyn FnMut(&P) -> Result<Vec<Record>, MonitorError> + 'a;
 
 impl<'a, P: ?Sized> CotMonitor<'a, P> {
     /// A monitor of a training that begins at `start`, which is measured at once: so that a run which
-    /// is resumed compares with the same start.
+    /// is resumed compares with the same start. Where measurements have only a share of the time, it is
+    /// measured twice: the first takes longer than those that follow it.
     ///
     /// # Errors
     /// [`Error::Setting`]; [`Error::Scorer`] where the start cannot be measured, or none of its
@@ -145,16 +142,24 @@ impl<'a, P: ?Sized> CotMonitor<'a, P> {
         on_alert: impl FnMut(&Alert) + 'a,
     ) -> Result<Self, Error> {
         config.validate()?;
-        let begun = Instant::now();
         let broken = |reason: String| Error::Scorer { scorer: "monitor".into(), reason };
-        let records = probe(start).map_err(|error| broken(error.to_string()))?;
+        let mut budget = Budget::new(config.max_share);
+        let mut measure = || -> Result<Vec<Record>, Error> {
+            let begun = Instant::now();
+            let records = probe(start).map_err(|error| broken(error.to_string()))?;
+            budget.learn(begun.elapsed());
+            Ok(records)
+        };
+        let records = measure()?;
         let reference = by_question(&records, config.epsilon);
         if reference.values().all(BTreeMap::is_empty) {
             let found = records.len();
             let reason = format!("expected scores at the start, found none in {found} records");
             return Err(broken(reason));
         }
-        let expected = begun.elapsed().mul_f64(SLACK);
+        if config.max_share < 1.0 {
+            measure()?;
+        }
         Ok(Self {
             probe: Box::new(probe),
             on_alert: Box::new(on_alert),
@@ -162,14 +167,8 @@ impl<'a, P: ?Sized> CotMonitor<'a, P> {
             reference,
             accuracy: accuracy(&records),
             begun: Instant::now(),
-            spent: Duration::ZERO,
-            expected,
+            budget,
         })
-    }
-
-    /// Whether another measurement would take more than its share of the time.
-    fn is_too_soon(&self) -> bool {
-        exceeds(self.config.max_share, self.spent, self.expected, self.begun.elapsed())
     }
 
     /// Starts less now, of the questions that have both.
@@ -194,7 +193,7 @@ impl<P: ?Sized> Monitor<P> for CotMonitor<'_, P> {
     /// Means of the scores, `NAME_fall` against the start, `accuracy`, how many questions have all
     /// scores, and how many alerts there were; nothing where it would take more than its share.
     fn measure(&mut self, step: u64, policy: &P) -> Result<Vec<(String, f64)>, MonitorError> {
-        if self.is_too_soon() {
+        if !self.budget.allows(self.begun.elapsed()) {
             tracing::debug!(step, "chains of thought are not measured: it would take too long");
             return Ok(Vec::new());
         }
@@ -232,9 +231,7 @@ impl<P: ?Sized> Monitor<P> for CotMonitor<'_, P> {
         let whole = now.values().filter(|scores| scores.len() == Metric::ALL.len()).count();
         out.push(("scored".into(), whole as f64));
         out.push(("alerts".into(), alerts));
-        let took = begun.elapsed();
-        self.spent += took;
-        self.expected = self.expected.max(took.mul_f64(SLACK));
+        self.budget.spend(begun.elapsed());
         Ok(out)
     }
 }
@@ -256,16 +253,13 @@ fn accuracy(records: &[Record]) -> Option<f64> {
     (!known.is_empty()).then(|| right as f64 / known.len() as f64)
 }
 
-/// Whether measurements would have taken more than `share` of the time after one more that takes
-/// `next`, having taken `spent` of `elapsed`.
-fn exceeds(share: f64, spent: Duration, next: Duration, elapsed: Duration) -> bool {
-    let (after, all) = ((spent + next).as_secs_f64(), (elapsed + next).as_secs_f64());
-    share < 1.0 && after > share * all
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{cell::RefCell, thread::sleep};
+    use std::{
+        cell::{Cell, RefCell},
+        thread::sleep,
+        time::Duration,
+    };
 
     use super::*;
     use crate::{Arm, Outcome};
@@ -336,31 +330,22 @@ mod tests {
     }
 
     #[test]
-    fn measurements_keep_to_their_share_of_the_time() {
-        // On a clock of our own: steps of 5 ms, measurements of 10.
-        let [cost, step] = [10, 5].map(Duration::from_millis);
-        let (mut spent, mut elapsed, mut measured) = (Duration::ZERO, Duration::ZERO, 0);
-        for _ in 0..600 {
-            elapsed += step;
-            if !exceeds(0.25, spent, cost, elapsed) {
-                (spent, elapsed, measured) = (spent + cost, elapsed + cost, measured + 1);
-            }
-            assert!(spent.as_secs_f64() <= 0.25 * elapsed.as_secs_f64());
-        }
-        // As many as fit: m·10 ms in 600·5 + m·10.
-        assert_eq!(measured, 100);
-        assert!(!exceeds(1.0, elapsed, cost, elapsed));
-    }
-
-    #[test]
     fn a_measurement_that_would_take_too_long_is_left_out() {
-        let config = MonitorConfig { max_share: 1e-9, ..MonitorConfig::default() };
+        let measured = Cell::new(0);
         let probe = |policy: &Policy| {
+            measured.set(measured.get() + 1);
             sleep(Duration::from_millis(2));
             Ok(records(policy))
         };
-        let mut monitor = CotMonitor::new(&config, &(0.1, true), probe, |_: &Alert| {}).unwrap();
-        assert!(monitor.measure(1, &(0.1, true)).unwrap().is_empty());
+        for (max_share, counts) in [(1e-9, [2, 2]), (1.0, [1, 2])] {
+            measured.set(0);
+            let config = MonitorConfig { max_share, ..MonitorConfig::default() };
+            let mut monitor =
+                CotMonitor::new(&config, &(0.1, true), probe, |_: &Alert| {}).unwrap();
+            assert_eq!(measured.get(), counts[0]);
+            assert_eq!(monitor.measure(1, &(0.1, true)).unwrap().is_empty(), max_share < 1.0);
+            assert_eq!(measured.get(), counts[1]);
+        }
     }
 
     #[test]
