@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::Value;
 
-use crate::{Outcome, peers, program, setup, shell};
+use crate::{Outcome, instructions, peers, program, setup, shell};
 
 /// Systems that are compared with reference libraries: `forthright SYSTEM bench` does it.
 const COMPARED: [&str; 5] = ["lm", "klq", "cot", "agents", "portfolio"];
@@ -27,6 +27,13 @@ pub(crate) struct Bench {
     /// wheels gives a fraction of that.
     #[arg(long)]
     peers: bool,
+    /// Count instructions of benches of pure functions instead, with valgrind: a busy machine does not
+    /// change them; fails where there are more than are recorded for this compiler
+    #[arg(long, conflicts_with = "peers")]
+    instructions: bool,
+    /// Record the counts that are found
+    #[arg(long, requires = "instructions")]
+    record: bool,
     /// A Python that has what peers/requirements.txt lists, instead of making one
     #[arg(long, value_name = "PROGRAM", requires = "peers")]
     peer_python: Option<PathBuf>,
@@ -37,6 +44,9 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn run(&self) -> anyhow::Result<Outcome> {
+        if self.instructions {
+            return instructions::run(self.filter.as_deref(), self.record);
+        }
         let comparisons = if self.peers { comparisons(self.filter.as_deref())? } else { vec![] };
         setup::ensure()?;
         if (!self.peers || self.filter.is_none()) && !self.criterion()? {

@@ -8,6 +8,7 @@
 mod bench;
 mod checks;
 mod fuzz;
+mod instructions;
 mod peers;
 mod program;
 mod report;
