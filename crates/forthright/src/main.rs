@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(any(feature = "lm", feature = "agents", feature = "portfolio"))]
+mod about;
 #[cfg(feature = "agents")]
 mod agents;
 #[cfg(any(feature = "lm", feature = "agents", feature = "portfolio"))]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use crate::{claims::Claims, scale::Scale, session::Session, terminal::print};
+use crate::{about, claims::Claims, scale::Scale, session::Session, terminal::print};
 
 /// The flags of every pipeline behind which a paper stands.
 #[derive(Args)]
@@ -48,9 +48,16 @@ impl Flags {
         Ok(())
     }
 
-    /// Opens the run's folder and writes down what is run.
-    pub(crate) fn open(&self, config: &impl Serialize, device: &str) -> anyhow::Result<Session> {
-        Session::open(&self.out, config, self.seed, device)
+    /// Opens the run's folder and writes down what is run, and what is known of the system.
+    pub(crate) fn open(
+        &self,
+        system: &str,
+        config: &impl Serialize,
+        device: &str,
+    ) -> anyhow::Result<Session> {
+        let session = Session::open(&self.out, config, self.seed, device)?;
+        about::write(system, &session.dir)?;
+        Ok(session)
     }
 
     /// Of which there are none yet.

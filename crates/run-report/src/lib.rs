@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod about;
+mod overview;
 mod page;
 mod plot;
 
 use std::path::{Path, PathBuf};
 
+pub use about::{About, Record};
 pub use page::render;
 use rl_core::run::{self, Claim};
 
@@ -24,6 +27,12 @@ pub enum Error {
     /// The page could not be rendered.
     #[error("rendering the report: {0}")]
     Render(#[from] askama::Error),
+    /// What is known of a pipeline cannot be written as JSON.
+    #[error("writing {}: {source}", about::FILE)]
+    About {
+        /// What the encoder says.
+        source: serde_json::Error,
+    },
     /// The folder cannot be listed.
     #[error("cannot read {}: {source}", path.display())]
     Io {
@@ -34,7 +43,7 @@ pub enum Error {
     },
 }
 
-/// Writes `summary.json` (all claims) and `report.html` into a folder of runs; returns the claims.
+/// Writes `summary.json` (all claims, and those on record) and `report.html` into a folder of runs; returns the claims.
 ///
 /// # Errors
 /// [`Error::Empty`] if no folder in it is a run; what reading or writing reports.
@@ -44,7 +53,9 @@ pub fn write(folder: &Path) -> Result<Vec<Claim>, Error> {
         return Err(Error::Empty { path: folder.to_owned() });
     }
     let claims: Vec<Claim> = pipelines.iter().flat_map(|p| p.claims.clone()).collect();
-    let summary = serde_json::json!({ "version": 1, "claims": claims });
+    let recorded = pipelines.iter().filter_map(|p| p.about.as_ref()).flat_map(|a| &a.recorded);
+    let recorded: Vec<&Record> = recorded.collect();
+    let summary = serde_json::json!({ "version": 1, "claims": claims, "recorded": recorded });
     run::write_whole(&folder.join("summary.json"), &format!("{summary:#}\n"))?;
     run::write_whole(&folder.join("report.html"), &render(&pipelines)?)?;
     Ok(claims)

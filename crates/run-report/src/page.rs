@@ -7,17 +7,21 @@ use rl_core::run::{Claim, RunInfo, read_json, read_lines};
 use serde_json::{Map, Value};
 
 use crate::{
-    Error,
+    About, Error, about,
+    overview::{Overview, Verdicts},
     plot::{Lines, Series, legend, plot, short},
 };
 
 /// Samples shown of a pipeline.
 const MAX_SAMPLES: usize = 40;
+/// Rows of a table that are shown without being asked for.
+const MAX_ROWS: usize = 12;
 
 /// One pipeline's run, as its folder tells it.
 #[derive(Debug)]
 pub struct Pipeline {
-    name: String,
+    pub(crate) name: String,
+    pub(crate) about: Option<About>,
     info: Option<RunInfo>,
     config: String,
     pub(crate) claims: Vec<Claim>,
@@ -36,6 +40,7 @@ pub(crate) fn pipelines(folder: &Path) -> Result<Vec<Pipeline>, Error> {
         }
         out.push(Pipeline {
             name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            about: read_json(&path.join(about::FILE))?,
             info: read_json(&path.join("run.json"))?,
             config: std::fs::read_to_string(path.join("config.toml")).unwrap_or_default(),
             claims: read_json(&path.join("claims.json"))?.unwrap_or_default(),
@@ -50,20 +55,30 @@ pub(crate) fn pipelines(folder: &Path) -> Result<Vec<Pipeline>, Error> {
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page {
-    met: usize,
-    unmet: usize,
-    open: usize,
+    overview: Overview,
     chapters: Vec<Chapter>,
 }
 
 struct Chapter {
     name: String,
+    title: String,
+    source: String,
+    claimed: Vec<String>,
+    further: Vec<String>,
+    recorded: Vec<Recorded>,
     facts: Vec<(String, String)>,
     claims: Vec<Row>,
     tables: Vec<Table>,
     plots: Vec<Plot>,
     samples: Vec<Vec<(String, String)>>,
     config: String,
+}
+
+/// Claims of an earlier run.
+struct Recorded {
+    page: String,
+    verdicts: Verdicts,
+    claims: Vec<Row>,
 }
 
 struct Row {
@@ -83,6 +98,12 @@ struct Table {
     rows: Vec<Vec<String>>,
 }
 
+impl Table {
+    fn is_long(&self) -> bool {
+        self.rows.len() > MAX_ROWS
+    }
+}
+
 struct Plot {
     name: String,
     svg: String,
@@ -95,12 +116,8 @@ struct Plot {
 /// # Errors
 /// [`Error::Render`].
 pub fn render(pipelines: &[Pipeline]) -> Result<String, Error> {
-    let claims = || pipelines.iter().flat_map(|p| &p.claims);
-    let count = |met| claims().filter(|c| c.met == met).count();
     let page = Page {
-        met: count(Some(true)),
-        unmet: count(Some(false)),
-        open: count(None),
+        overview: Overview::of(pipelines),
         chapters: pipelines.iter().map(chapter).collect(),
     };
     Ok(page.render()?)
@@ -119,8 +136,19 @@ fn chapter(pipeline: &Pipeline) -> Chapter {
         add("end", info.end.clone().unwrap_or_else(|| "it did not end".into()));
         add("command", info.command.join(" "));
     }
+    let about = pipeline.about.clone().unwrap_or_default();
+    let recorded = about.recorded.iter().map(|record| Recorded {
+        page: record.page.clone(),
+        verdicts: Verdicts::of(&record.claims),
+        claims: record.claims.iter().map(row).collect(),
+    });
     Chapter {
         name: pipeline.name.clone(),
+        recorded: recorded.collect(),
+        title: if about.title.is_empty() { pipeline.name.clone() } else { about.title },
+        source: about.source,
+        claimed: about.claimed,
+        further: about.further,
         facts,
         claims: pipeline.claims.iter().map(row).collect(),
         tables: tables(&pipeline.metrics),
@@ -273,5 +301,49 @@ mod tests {
         assert!(!page.contains("http"), "the page must not need the network");
         let summary: Value = read_json(&folder.path().join("summary.json")).unwrap().unwrap();
         assert_eq!(summary["claims"].as_array().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn the_first_page_says_what_is_claimed_and_what_was_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::open(&folder.path().join("klq")).unwrap();
+        run.write_info(&RunInfo::default()).unwrap();
+        let statement = |id| Statement { id, says: "gap <x>", source: "us", target: "<= 0.5" };
+        let claim = |id, value| Claim::measured(statement(id), value, None, 3, "smoke").unwrap();
+        run.write_claims(&[claim("klq.a", 0.25), claim("klq.b", 0.75)]).unwrap();
+        let about = About {
+            title: "Q & A".into(),
+            source: "arXiv 1".into(),
+            claimed: vec!["it is better".into()],
+            further: vec!["forthright klq".into()],
+            recorded: vec![crate::Record {
+                page: "results/klq.md".into(),
+                claims: vec![claim("klq.a", 0.1), claim("klq.c", 0.2), claim("klq.d", 0.9)],
+            }],
+        };
+        about.write(&run).unwrap();
+        let mut metrics = run.lines("metrics.jsonl").unwrap();
+        for seed in 0..=MAX_ROWS {
+            metrics.push(&json!({ "seed": seed })).unwrap();
+        }
+        crate::write(folder.path()).unwrap();
+        let summary: Value = read_json(&folder.path().join("summary.json")).unwrap().unwrap();
+        assert_eq!(summary["recorded"][0]["claims"][1]["id"], "klq.c");
+        let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+        let first = page.split("<section").next().unwrap();
+        for text in [
+            "href=\"#klq\"",
+            "Q &#38; A",
+            "it is better",
+            ">1 met</span>, <span class=\"unmet\">1 unmet<",
+            ">2 met</span>, <span class=\"unmet\">1 unmet<",
+            "gap &#60;x&#62;",
+        ] {
+            assert!(first.contains(text), "{text}: {first}");
+        }
+        let chapter = page.split("<section").nth(1).unwrap();
+        assert!(chapter.contains("id=\"klq\"") && chapter.contains("forthright klq"));
+        assert!(chapter.contains("results/klq.md") && chapter.contains("klq.c"));
+        assert!(chapter.contains("13 rows"), "a long table is folded");
     }
 }

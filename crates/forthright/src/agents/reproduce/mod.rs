@@ -74,7 +74,7 @@ impl Reproduce {
         }
         check(&config)?;
         interrupt::listen("putting down what the agents have done");
-        let session = self.flags.open(&config, "cpu")?;
+        let session = self.flags.open("agents", &config, "cpu")?;
         let mut findings = Findings { claims: self.flags.claims() };
         let mut metrics = session.dir.lines("metrics.jsonl")?;
         if !config.scripted.agents.is_empty() {

@@ -78,7 +78,7 @@ impl Reproduce {
         self.flags.check_model(&self.model)?;
         let options = self.model.options(Dtype::Bf16)?;
         let device_name = device::name(options.device);
-        let session = self.flags.open(&config, &device_name)?;
+        let session = self.flags.open("cot", &config, &device_name)?;
         let mut run = Run {
             metrics: session.dir.lines("metrics.jsonl")?,
             samples: session.dir.lines("samples.jsonl")?,

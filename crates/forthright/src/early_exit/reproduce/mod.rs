@@ -88,7 +88,7 @@ impl Reproduce {
         self.flags.check_model(&self.model)?;
         let options = self.model.options(Dtype::Bf16)?;
         let device = device::name(options.device);
-        let session = self.flags.open(&config, &device)?;
+        let session = self.flags.open("early-exit", &config, &device)?;
         let mut run = Run {
             metrics: session.dir.lines("metrics.jsonl")?,
             samples: session.dir.lines("samples.jsonl")?,

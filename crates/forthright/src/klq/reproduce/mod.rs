@@ -96,7 +96,8 @@ impl Reproduce {
             return self.say(&config);
         }
         self.flags.check_model(&self.model)?;
-        let session = self.flags.open(&config, "cpu")?;
+        let device = rl_core::device::name(self.model.options(Dtype::Bf16)?.device);
+        let session = self.flags.open("klq", &config, &device)?;
         let mut run = Run {
             metrics: session.dir.lines("metrics.jsonl")?,
             samples: session.dir.lines("samples.jsonl")?,

@@ -103,7 +103,8 @@ impl Reproduce {
         if self.flags.dry_run {
             return self.say(&config);
         }
-        let session = self.flags.open(&config, "cpu")?;
+        let device = rl_core::device::name(self.model.options(Dtype::F32)?.device);
+        let session = self.flags.open("lm", &config, &device)?;
         let loading = Instant::now();
         let exact = self.model.load(Dtype::F32)?;
         note(format_args!("loaded the model in {:.2} s", loading.elapsed().as_secs_f64()));

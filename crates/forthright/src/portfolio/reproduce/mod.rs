@@ -78,7 +78,7 @@ impl Reproduce {
             return self.say(&config);
         }
         let before = if self.going_on.resume { self.before(&config)? } else { Vec::new() };
-        let session = self.flags.open(&config, "cpu")?;
+        let session = self.flags.open("portfolio", &config, "cpu")?;
         session.dir.write("trials.json", &format!("{}\n", json!(config.experiment)))?;
         let mut run = Run {
             metrics: session.dir.lines("metrics.jsonl")?,
