@@ -1,9 +1,4 @@
 #![doc = include_str!("../README.md")]
-#![cfg_attr(feature = "lm", expect(clippy::print_stderr, reason = "a command speaks to its user"))]
-#![cfg_attr(
-    any(feature = "lm", feature = "agents"),
-    expect(clippy::print_stdout, reason = "a command speaks to its user")
-)]
 
 #[cfg(any(feature = "lm", feature = "agents", feature = "portfolio"))]
 mod about;

@@ -39,3 +39,11 @@ pub(crate) fn print(line: impl Display) -> anyhow::Result<()> {
 pub(crate) fn note(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
+
+/// A table for standard output, without rows.
+#[cfg(feature = "runs")]
+pub(crate) fn table(header: impl Into<comfy_table::Row>) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED).set_header(header);
+    table
+}

@@ -13,6 +13,7 @@ use crate::{
     interrupt,
     lm::model::Model,
     progress::Progress,
+    session::Session,
     settings::read_toml,
     terminal::{note, print},
 };
@@ -92,20 +93,29 @@ where
     Ok(())
 }
 
-/// Says where the result of a training run is.
-pub(crate) fn say(json: bool, steps: u64, written: &Path) -> anyhow::Result<()> {
-    if json {
-        print(json!({ "version": 1, "steps": steps, "written": written }))
-    } else {
-        print(written.display())
-    }
+/// What a run of training ended with.
+pub(crate) struct Outcome<M> {
+    /// What was trained.
+    pub(crate) model: M,
+    /// Steps done.
+    pub(crate) steps: u64,
+    /// Whether these are all; else the user has stopped it.
+    pub(crate) done: bool,
 }
 
-/// Where a run of training begins: its folder, and whether it goes on with what is in there.
+/// How a run of training was started, which decides how it begins and ends.
 #[derive(Clone, Copy)]
 pub(crate) struct Start<'a> {
+    /// Words of the command, such as `klq train`.
+    pub(crate) command: &'a str,
+    /// The model that it was given.
+    pub(crate) model: &'a Model,
+    /// The run's folder.
     pub(crate) out: &'a Path,
+    /// Whether it goes on with what is in there.
     pub(crate) resume: bool,
+    /// Whether its result is one JSON document.
+    pub(crate) json: bool,
 }
 
 impl Start<'_> {
@@ -136,35 +146,61 @@ impl Start<'_> {
         Ok(())
     }
 
-    /// The user has stopped the run of `forthright COMMAND`: how to go on with it.
-    pub(crate) fn stopped(self, step: u64, command: &str, model: &Model) -> anyhow::Error {
+    /// The user has stopped the run: how to go on with it.
+    pub(crate) fn stopped(self, step: u64) -> anyhow::Error {
         anyhow::anyhow!(crate::Unfinished(format!(
-            "stopped after step {step}, go on with: forthright {command} --resume --out {}{}",
+            "stopped after step {step}, go on with: forthright {} --resume --out {}{}",
+            self.command,
             self.out.display(),
-            model.flags()
+            self.model.flags()
         )))
     }
 
-    /// Writes what was trained of `model` into the run's folder: `adapter/` in PEFT's layout where the
-    /// weights that it belongs to lie at `base`, or else the whole, an adapter added in, as `model/` in
-    /// that of Hugging Face.
-    pub(crate) fn write(
+    /// The end of a run: what was trained is written, the end noted, and the place said; of a run that
+    /// was stopped, how it goes on.
+    pub(crate) fn end<M>(
         self,
-        base: Option<&Path>,
-        mut model: Pretrained,
-        trained: &CausalLm,
-    ) -> anyhow::Result<PathBuf> {
-        if let Some((adapter, base)) = trained.adapter().zip(base) {
-            let folder = self.out.join("adapter");
-            adapter.save(&folder, trained.config(), &base.display().to_string())?;
-            return Ok(folder);
+        made: Outcome<M>,
+        session: Session,
+        write: impl FnOnce(M) -> anyhow::Result<PathBuf>,
+    ) -> anyhow::Result<()> {
+        if !made.done {
+            return Err(self.stopped(made.steps));
         }
-        let folder = self.out.join(MODEL);
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
-        }
-        model.lm = trained.merged();
-        model.save(&folder)?;
-        Ok(folder)
+        let written = write(made.model)?;
+        session.end()?;
+        self.say(made.steps, &written)
     }
+
+    /// Says where the result is.
+    pub(crate) fn say(self, steps: u64, written: &Path) -> anyhow::Result<()> {
+        if self.json {
+            print(json!({ "version": 1, "steps": steps, "written": written }))
+        } else {
+            print(written.display())
+        }
+    }
+}
+
+/// Writes what was trained of `model` into the folder of a run: `adapter/` in PEFT's layout where the
+/// weights that it belongs to lie at `base`, or else the whole, an adapter added in, as `model/` in
+/// that of Hugging Face.
+pub(crate) fn write_trained(
+    out: &Path,
+    base: Option<&Path>,
+    mut model: Pretrained,
+    trained: &CausalLm,
+) -> anyhow::Result<PathBuf> {
+    if let Some((adapter, base)) = trained.adapter().zip(base) {
+        let folder = out.join("adapter");
+        adapter.save(&folder, trained.config(), &base.display().to_string())?;
+        return Ok(folder);
+    }
+    let folder = out.join(MODEL);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    }
+    model.lm = trained.merged();
+    model.save(&folder)?;
+    Ok(folder)
 }

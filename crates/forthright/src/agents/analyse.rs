@@ -18,7 +18,7 @@ use clap::Args;
 use rl_core::{run::write_whole, stats::Decision};
 use serde_json::json;
 
-use super::{journal, list::plain};
+use super::journal;
 use crate::{settings::read_toml, terminal::print};
 
 /// What agents say and what they do: gaps, the ladder, validity, calibration, controls
@@ -179,7 +179,7 @@ fn say(analysis: &Analysis) -> anyhow::Result<()> {
         Decision::Equivalent => "equivalent",
         Decision::Undecided => "undecided",
     };
-    let mut table = plain([
+    let mut table = crate::terminal::table([
         "model",
         "scenario",
         "gap",

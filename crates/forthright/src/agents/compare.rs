@@ -15,7 +15,7 @@ use rl_core::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::{journal, list::plain, results::estimate};
+use super::{journal, results::estimate};
 use crate::{Unfinished, terminal::print};
 
 /// Sign flips where there are too many items for all of them.
@@ -83,7 +83,7 @@ impl Compare {
         if self.json {
             print(json!({ "version": 1, "rows": rows }))?;
         } else {
-            let mut table = plain([
+            let mut table = crate::terminal::table([
                 "scenario",
                 "scorer",
                 "first",

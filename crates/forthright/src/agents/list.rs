@@ -8,7 +8,6 @@ use agent_evals::{
     scenarios::{find, personas},
 };
 use clap::{Args, ValueEnum};
-use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
 use super::{
@@ -88,12 +87,13 @@ impl List {
                 .collect();
             return print(json!({ "version": 1, "scenarios": scenarios, "personas": personas }));
         }
-        let mut table = plain(["scenario", "samples", "scorers", "what its deployer wants"]);
+        let mut table =
+            crate::terminal::table(["scenario", "samples", "scorers", "what its deployer wants"]);
         for (of, samples, scorers) in &scenarios {
             table.add_row([of.name.as_str(), &samples.to_string(), scorers, &of.intent]);
         }
         print(table)?;
-        let mut table = plain(["persona", "text before the system prompt"]);
+        let mut table = crate::terminal::table(["persona", "text before the system prompt"]);
         for persona in personas {
             table.add_row([persona.name.as_str(), first_words(&persona.text).as_str()]);
         }
@@ -157,7 +157,7 @@ impl List {
                 .collect();
             return print(json!({ "version": 1, "plan": index.header.plan, "samples": rows }));
         }
-        let mut table = plain(["sample", "state", "turns", "ended", "scores"]);
+        let mut table = crate::terminal::table(["sample", "state", "turns", "ended", "scores"]);
         for (key, state, row) in &rows {
             let turns = row["turns"].as_u64().map_or("–".to_owned(), |n| n.to_string());
             table.add_row([
@@ -170,13 +170,6 @@ impl List {
         }
         print(table)
     }
-}
-
-/// A table of texts.
-pub(super) fn plain<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header);
-    table
 }
 
 fn ended(ending: &Value) -> String {

@@ -9,7 +9,6 @@ use serde_json::json;
 use super::{
     arms::{Ways, arms},
     config::{RunConfig, RunFlags},
-    list::plain,
     model::AgentChoice,
 };
 use crate::terminal::print;
@@ -106,7 +105,13 @@ impl Plan {
                 "costs": costs.iter().map(|(a, c)| json!({ "agent": a, "cost": c })).collect::<Vec<_>>(),
             }));
         }
-        let mut table = plain(["arm", "samples", "requests", "prompt tokens", "answer tokens"]);
+        let mut table = crate::terminal::table([
+            "arm",
+            "samples",
+            "requests",
+            "prompt tokens",
+            "answer tokens",
+        ]);
         for n in needs {
             table.add_row([
                 n.arm.to_string(),
@@ -126,7 +131,8 @@ impl Plan {
             }
         }
         print(format_args!("\n{items} items; a difference of an item varies by {sigma:.3}"))?;
-        let mut table = plain(["difference", "items for the power", "power of these items"]);
+        let mut table =
+            crate::terminal::table(["difference", "items for the power", "power of these items"]);
         for f in finds {
             let (delta, power) = (format!("{:.3}", f.delta), format!("{:.2}", f.power));
             table.add_row([delta, f.pairs.to_string(), power]);

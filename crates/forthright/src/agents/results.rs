@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use agent_evals::{Index, Key, Score, Verdict};
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, Table};
 use rl_core::stats::{Estimate, cluster_mean};
 use serde::Serialize;
 
@@ -101,8 +101,7 @@ pub(super) fn estimate(values: &[f64], clusters: &[String]) -> Option<Estimate> 
 
 /// The cells as a table.
 pub(super) fn table(cells: &[Cell]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_header([
+    let mut table = crate::terminal::table([
         "scenario",
         "agent",
         "persona",

@@ -7,6 +7,8 @@ use rl_core::{
     seed::Seed,
     stats::{Bootstrap, bootstrap_percentile},
 };
+#[cfg(any(feature = "lm", feature = "agents"))]
+pub(crate) use side::serve;
 pub(crate) use side::{OpenMp, Side};
 
 /// The cases whose name contains what was asked for; all if nothing was.
@@ -56,6 +58,12 @@ pub(crate) fn estimate(values: &[f64]) -> anyhow::Result<Option<(f64, [f64; 2])>
     let statistic = |sample: &[f64]| median(sample.iter().copied()).unwrap_or(f64::NAN);
     let estimate = bootstrap_percentile(values, statistic, settings)?;
     Ok(Some((value, estimate.interval)))
+}
+
+/// What a reference library is called in a table: the first of the versions that it says.
+#[cfg(feature = "lm")]
+pub(crate) fn library_name(versions: Option<&str>) -> &str {
+    versions.and_then(|versions| versions.split(',').next()).unwrap_or("peer")
 }
 
 /// A number of a table, or a dash.

@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::Context as _;
 use rl_core::startup;
+#[cfg(any(feature = "lm", feature = "agents"))]
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Settings of GNU OpenMP for a process.
@@ -91,4 +93,17 @@ impl Drop for Side {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The other end of a [`Side`] of ours: for every line of standard input, which names a case, a line of
+/// what `answer` makes of it.
+#[cfg(any(feature = "lm", feature = "agents"))]
+pub(crate) fn serve<A: Serialize>(
+    mut answer: impl FnMut(&str) -> anyhow::Result<A>,
+) -> anyhow::Result<()> {
+    for line in std::io::stdin().lock().lines() {
+        let said = answer(line?.trim())?;
+        crate::terminal::print(serde_json::to_string(&said)?)?;
+    }
+    Ok(())
 }

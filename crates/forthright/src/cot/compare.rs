@@ -92,9 +92,7 @@ impl Compare {
             }));
         }
         let accuracies = reports.each_ref().map(|report| measured(&report.accuracy));
-        let mut table = comfy_table::Table::new();
-        table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
-        table.set_header(["", "first", "second", "d"]);
+        let mut table = crate::terminal::table(["", "first", "second", "d"]);
         let [first, second] = accuracies;
         table.add_row(["accuracy", &first, &second, ""]);
         for (k, (metric, d, _)) in compared.iter().enumerate() {

@@ -150,12 +150,10 @@ impl Beside {
 
 /// The signatures, what was found beside them, and how far it is from each.
 fn table(found: &Diagnosis, signatures: &Signatures) -> comfy_table::Table {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
     let mut header = vec![String::new()];
     header.extend(Metric::ALL.iter().map(|metric| metric.name().to_owned()));
     header.extend(["distance".to_owned(), "resamples".to_owned()]);
-    table.set_header(header);
+    let mut table = crate::terminal::table(header);
     for (i, signature) in Signature::ALL.into_iter().enumerate() {
         let mut row = vec![signature.name().to_owned()];
         let cell = |expected: Option<f64>| expected.map_or("any".into(), |e| format!("{e:.2}"));

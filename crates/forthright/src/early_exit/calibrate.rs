@@ -31,7 +31,7 @@ use crate::{
     lm::model::{Dtype, Model},
     session::Session,
     terminal::note,
-    training::{self, Checkpoints, Start, Training},
+    training::{self, Checkpoints, Outcome, Start, Training},
 };
 
 /// The teacher's answers in the folder of a run, so that one that goes on learns from the same.
@@ -158,16 +158,12 @@ impl Calibrate {
         let device = device::name(model.lm.device());
         let session = Session::open(&self.out, &config, config.calibrate.seed, &device)?;
         let made = calibrate(&model, exits, &config, &session, self.resume)?;
-        if !made.done {
-            return Err(self.start().stopped(made.steps, "early-exit calibrate", &self.model));
-        }
-        let written = store::save(&made.model, &self.out)?;
-        session.end()?;
-        training::say(self.json, made.steps, &written)
+        self.start().end(made, session, |model| store::save(&model, &self.out))
     }
 
     fn start(&self) -> Start<'_> {
-        Start { out: &self.out, resume: self.resume }
+        let Self { model, out, resume, json, .. } = self;
+        Start { command: "early-exit calibrate", model, out, resume: *resume, json: *json }
     }
 
     fn resolve(&self) -> anyhow::Result<Config> {
@@ -215,13 +211,6 @@ impl Config {
     }
 }
 
-/// What a run ended with.
-pub(crate) struct Outcome {
-    pub(crate) model: EarlyExitModel,
-    pub(crate) steps: u64,
-    pub(crate) done: bool,
-}
-
 /// Calibrates until the end, or until the user asks to stop.
 pub(crate) fn calibrate(
     model: &Pretrained,
@@ -229,7 +218,7 @@ pub(crate) fn calibrate(
     config: &Config,
     session: &Session,
     resume: bool,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<Outcome<EarlyExitModel>> {
     let texts = texts(model, config, session.dir.path(), resume)?;
     note(format_args!(
         "{} texts, {} steps, exits {}",

@@ -193,10 +193,8 @@ impl Of<'_> {
 }
 
 fn table(rows: &[Row], all: usize) -> comfy_table::Table {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
     let blocks = format!("blocks of {all}");
-    table.set_header([
+    let mut table = crate::terminal::table([
         "",
         "accuracy",
         blocks.as_str(),

@@ -24,7 +24,7 @@ use crate::{
     lm::model::{Dtype, Model},
     session::Session,
     terminal::note,
-    training::{self, Checkpoints, Start},
+    training::{self, Checkpoints, Outcome, Start},
 };
 
 /// Name of the folder in that of a run.
@@ -190,17 +190,12 @@ impl Pretrain {
         let device = device::name(model.lm.device());
         let session = Session::open(&self.out, &config, config.train.seed, &device)?;
         let made = pretrain(model, &config, &session, self.resume)?;
-        let steps = made.steps;
-        if !made.done {
-            return Err(self.start().stopped(steps, "early-exit pretrain", &self.model));
-        }
-        let written = save(&made.model, &self.out)?;
-        session.end()?;
-        training::say(self.json, steps, &written)
+        self.start().end(made, session, |model| save(&model, &self.out))
     }
 
     fn start(&self) -> Start<'_> {
-        Start { out: &self.out, resume: self.resume }
+        let Self { model, out, resume, json, .. } = self;
+        Start { command: "early-exit pretrain", model, out, resume: *resume, json: *json }
     }
 
     fn resolve(&self) -> anyhow::Result<Config> {
@@ -225,20 +220,13 @@ impl Pretrain {
     }
 }
 
-/// What a run ended with.
-pub(crate) struct Outcome {
-    pub(crate) model: Pretrained,
-    pub(crate) steps: u64,
-    pub(crate) done: bool,
-}
-
 /// Trains until the end, or until the user asks to stop.
 pub(crate) fn pretrain(
     mut model: Pretrained,
     config: &Config,
     session: &Session,
     resume: bool,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<Outcome<Pretrained>> {
     let problems = config.problems()?;
     let examples: Vec<Example> = problems
         .iter()

@@ -24,7 +24,7 @@ use crate::{
     lm::model::{Dtype, Model},
     session::Session,
     terminal::note,
-    training::{self, Checkpoints, Start, Training},
+    training::{self, Checkpoints, Outcome, Start, Training},
 };
 
 /// Answers of an iteration that are kept as samples.
@@ -138,16 +138,12 @@ impl Train {
         let device = device::name(model.lm.device());
         let session = Session::open(&self.out, &config, config.train.seed, &device)?;
         let made = train(&model, exits, &asked, &config, &session, self.resume)?;
-        if !made.done {
-            return Err(self.start().stopped(made.steps, "early-exit train", &self.model));
-        }
-        let written = store::save(&made.model, &self.out)?;
-        session.end()?;
-        training::say(self.json, made.steps, &written)
+        self.start().end(made, session, |model| store::save(&model, &self.out))
     }
 
     fn start(&self) -> Start<'_> {
-        Start { out: &self.out, resume: self.resume }
+        let Self { model, out, resume, json, .. } = self;
+        Start { command: "early-exit train", model, out, resume: *resume, json: *json }
     }
 
     fn resolve(&self) -> anyhow::Result<Config> {
@@ -187,7 +183,7 @@ pub(crate) fn train(
     config: &Config,
     session: &Session,
     resume: bool,
-) -> anyhow::Result<super::calibrate::Outcome> {
+) -> anyhow::Result<Outcome<EarlyExitModel>> {
     exits.gates().shift(config.gate_shift);
     let prompts = asked.iter().map(|asked| asked.prompt.clone()).collect();
     let mut trainer = Trainer::new(exits, prompts, &config.train)?;
@@ -223,7 +219,7 @@ pub(crate) fn train(
     let (every, keep) = (config.checkpoint_every, config.keep_checkpoints);
     training::train(&mut run, &session.dir, Checkpoints { every, keep })?;
     let (steps, done) = (run.trainer.iterations(), run.trainer.is_done());
-    Ok(super::calibrate::Outcome { model: run.trainer.into_model(), steps, done })
+    Ok(Outcome { model: run.trainer.into_model(), steps, done })
 }
 
 struct Run<'a> {

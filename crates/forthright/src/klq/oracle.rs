@@ -54,10 +54,9 @@ impl Oracle {
 }
 
 fn table(study: &Study) -> comfy_table::Table {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
     let closed = format!("gap below {CLOSED}");
-    table.set_header(["method", closed.as_str(), "worst gap", "geometric mean"]);
+    let mut table =
+        crate::terminal::table(["method", closed.as_str(), "worst gap", "geometric mean"]);
     for (name, summary) in METHODS.iter().zip(study.summaries(CLOSED)) {
         let Summary { n, below, worst, geometric_mean } = summary;
         let cells =

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use causal_lm::Pretrained;
+use causal_lm::{CausalLm, Pretrained};
 use clap::{Args, ValueEnum};
 use cot_metrics::scoring::Question;
 use klq::{
@@ -25,7 +25,7 @@ use crate::{
     lm::model::{Dtype, Model},
     session::Session,
     terminal::note,
-    training::{self, Checkpoints, Start, Training},
+    training::{self, Checkpoints, Outcome, Start, Training, write_trained},
 };
 
 /// Answers of an iteration that are kept as samples.
@@ -176,16 +176,14 @@ impl Train {
         let device = device::name(model.lm.device());
         let session = Session::open(&self.out, &config, config.train.seed, &device)?;
         let trained = train(&model, &config, &session, self.resume)?;
-        if !trained.done {
-            return Err(self.start().stopped(trained.steps, "klq train", &self.model));
-        }
-        let written = self.start().write(self.model.origin()?.as_deref(), model, &trained.lm)?;
-        session.end()?;
-        training::say(self.json, trained.steps, &written)
+        self.start().end(trained, session, |lm| {
+            write_trained(&self.out, self.model.origin()?.as_deref(), model, &lm)
+        })
     }
 
     fn start(&self) -> Start<'_> {
-        Start { out: &self.out, resume: self.resume }
+        let Self { model, out, resume, json, .. } = self;
+        Start { command: "klq train", model, out, resume: *resume, json: *json }
     }
 
     fn resolve(&self) -> anyhow::Result<Config> {
@@ -219,20 +217,13 @@ pub(crate) fn read_config(path: &Path) -> anyhow::Result<Config> {
     crate::settings::read_toml(path)
 }
 
-/// What a run ended with.
-pub(crate) struct Trained {
-    pub(crate) lm: causal_lm::CausalLm,
-    pub(crate) steps: u64,
-    pub(crate) done: bool,
-}
-
 /// Trains until the end, or until the user asks to stop.
 pub(crate) fn train(
     model: &Pretrained,
     config: &Config,
     session: &Session,
     resume: bool,
-) -> anyhow::Result<Trained> {
+) -> anyhow::Result<Outcome<CausalLm>> {
     let prompts = config.task.prompts(model, Split::Train)?;
     let mut trainer = Trainer::new(&model.lm, &model.tokenizer, prompts, &config.train)?;
     if let Some(held_out) = held_out(model, config)? {
@@ -272,8 +263,8 @@ pub(crate) fn train(
     let (every, keep) = (config.checkpoint_every, config.keep_checkpoints);
     training::train(&mut run, &session.dir, Checkpoints { every, keep })?;
     let trainer = run.trainer;
-    Ok(Trained {
-        lm: trainer.policy().model(),
+    Ok(Outcome {
+        model: trainer.policy().model(),
         steps: trainer.iterations(),
         done: trainer.is_done(),
     })

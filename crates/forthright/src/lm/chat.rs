@@ -1,6 +1,6 @@
 //! `forthright lm chat`.
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use causal_lm::chat::Message;
 use clap::Args;
@@ -10,6 +10,7 @@ use super::{
     model::{Dtype, Model},
     sampling::SamplingArgs,
 };
+use crate::terminal::note;
 
 /// Talk with a model
 ///
@@ -42,7 +43,8 @@ impl Chat {
         let mut lines = std::io::stdin().lock().lines();
         for turn in 0.. {
             if terminal {
-                eprint!("> ");
+                // Who has nowhere to see it can still talk.
+                let _ = write!(std::io::stderr(), "> ");
             }
             let Some(line) = lines.next().transpose()? else { break };
             match line.trim() {
@@ -57,10 +59,10 @@ impl Chat {
             let prompt = encode(&model, &chat_text(&model, &messages, "the conversation")?, "it")?;
             if prompt.len() > room {
                 messages.pop();
-                eprintln!(
+                note(format_args!(
                     "that makes {} tokens, and {room} fit beside an answer: /reset to begin anew",
                     prompt.len()
-                );
+                ));
                 continue;
             }
             let (answer, _) = self.sampling.show(&model, prompt, turn)?;

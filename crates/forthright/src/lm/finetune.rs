@@ -21,7 +21,7 @@ use super::{
 use crate::{
     session::Session,
     terminal::{note, print},
-    training::{Checkpoints, Start, Training, restore, train},
+    training::{Checkpoints, Start, Training, restore, train, write_trained},
 };
 
 /// Train on examples: an adapter, or all weights
@@ -140,11 +140,11 @@ impl Finetune {
         let (every, keep) = (config.checkpoint_every, config.keep_checkpoints);
         train(&mut trainer, dir, Checkpoints { every, keep })?;
         if !trainer.is_done() {
-            return Err(self.start().stopped(trainer.steps(), "lm finetune", &self.model));
+            return Err(self.start().stopped(trainer.steps()));
         }
         let trained = trainer.model();
         let after = eval(&trained)?;
-        let written = self.start().write(self.model.origin()?.as_deref(), model, &trained)?;
+        let written = write_trained(&self.out, self.model.origin()?.as_deref(), model, &trained)?;
         session.end()?;
         if self.json {
             let document = json!({
@@ -163,7 +163,8 @@ impl Finetune {
     }
 
     fn start(&self) -> Start<'_> {
-        Start { out: &self.out, resume: self.resume }
+        let Self { model, out, resume, json, .. } = self;
+        Start { command: "lm finetune", model, out, resume: *resume, json: *json }
     }
 
     fn resolve(&self) -> anyhow::Result<Config> {

@@ -61,8 +61,13 @@ impl Frontier {
         if self.json {
             return print(json!({ "version": 1, "points": points }));
         }
-        let mut table =
-            super::table(&["arm", "loss scale £", "profit £", "true profit £", "distance"]);
+        let mut table = crate::terminal::table([
+            "arm",
+            "loss scale £",
+            "profit £",
+            "true profit £",
+            "distance",
+        ]);
         for point in &points {
             let scale = point.loss_scale.map_or("-".into(), |scale| format!("{scale:.0}"));
             let pounds = |e: &Estimate| format!("{:.0} ± {:.0}", e.value, e.std_error);

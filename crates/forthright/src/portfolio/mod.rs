@@ -75,11 +75,3 @@ pub(crate) fn files() -> Vec<Entry> {
         ),
     ]
 }
-
-/// A table for standard output.
-fn table(header: &[&str]) -> comfy_table::Table {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
-    table.set_header(header);
-    table
-}

@@ -143,7 +143,7 @@ fn report(found: &Replayed, confidence: f64) -> anyhow::Result<()> {
     let percent = 100.0 * confidence;
     let interval = format!("{percent:.0} % interval");
     let header = ["of each quote", "estimate", &interval, "effective quotes", "largest weight"];
-    let mut table = super::table(&header);
+    let mut table = crate::terminal::table(header);
     let quantities = [("profit £", &found.profit), ("sales", &found.sales)];
     for (name, gains) in quantities {
         let Gains { logged, importance, self_normalized, doubly_robust, gain } = gains;

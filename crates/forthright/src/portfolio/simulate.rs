@@ -190,7 +190,7 @@ impl Simulate {
             }));
         }
         let header = ["firm", "sales an epoch", "profit £, own cost", "profit £, true cost"];
-        let mut table = super::table(&header);
+        let mut table = crate::terminal::table(header);
         for (f, (sales, profit, true_profit)) in firms.iter().enumerate() {
             let row = [sales, profit, true_profit].map(|e| show(e.as_ref().ok()));
             table.add_row(std::iter::once(f.to_string()).chain(row));

@@ -53,7 +53,7 @@ impl Solve {
         }
         let [optimum, myopic] = [policies[0].1.reward, policies[1].1.reward];
         let mut table =
-            super::table(&["policy", "profit £", "loss £", "reward £", "closed", "E ρ_T"]);
+            crate::terminal::table(["policy", "profit £", "loss £", "reward £", "closed", "E ρ_T"]);
         for (name, found) in &policies {
             let closed = (found.reward - myopic) / (optimum - myopic);
             let counts: Vec<String> = found.portfolio.iter().map(|n| format!("{n:.4}")).collect();

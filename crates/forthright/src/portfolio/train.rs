@@ -67,7 +67,7 @@ impl Train {
             bids,
         };
         run::write_whole(&self.out, &format!("{}\n", serde_json::to_string_pretty(&trained)?))?;
-        let mut table = super::table(&["category", "average", "target", "worth £"]);
+        let mut table = crate::terminal::table(["category", "average", "target", "worth £"]);
         for (i, category) in world.categories.iter().enumerate() {
             table.add_row([
                 category.to_string(),

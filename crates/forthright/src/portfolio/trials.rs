@@ -82,7 +82,7 @@ pub(super) fn run_all(
 
 /// All arms at all scales, and each less the first of its scale.
 pub(super) fn table(worlds: &[WorldOutcome]) -> anyhow::Result<comfy_table::Table> {
-    let mut table = super::table(&[
+    let mut table = crate::terminal::table([
         "loss scale £",
         "arm",
         "reward £",

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 pub(crate) use worker::BenchWorker;
 
-use super::list::plain;
 use crate::{
     bench::{OpenMp, Side, cell, cell_with_interval, chosen, counted, estimate, median},
     session::Session,
@@ -235,7 +234,7 @@ fn report(case: Case, ours: &[Turn], peer: &[Turn], claims: &mut Vec<Claim>) -> 
 }
 
 fn turns_table(ours: &[Turn], peer: &[Turn], ratios: &[f64]) -> anyhow::Result<comfy_table::Table> {
-    let mut table = plain([
+    let mut table = crate::terminal::table([
         "side",
         "samples",
         "CPU ms a turn",

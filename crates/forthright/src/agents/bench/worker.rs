@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::BufRead as _,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     pin::Pin,
@@ -23,7 +22,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Case, Turn, Work};
-use crate::agents::{results::Results, runtime};
+use crate::{
+    agents::{results::Results, runtime},
+    bench::serve,
+};
 
 /// One side of `agents bench`, for that command's use.
 #[derive(Args)]
@@ -37,15 +39,13 @@ impl BenchWorker {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         fs::create_dir_all(&self.folder)?;
         let runtime = runtime()?;
-        for line in std::io::stdin().lock().lines() {
-            let work: Work = serde_json::from_str(&line?)?;
-            let turn = match self.case {
-                Case::Turns | Case::Memory => runtime.block_on(turns(&work, &self.folder))?,
-                Case::Sandbox => runtime.block_on(commands(&work))?,
-            };
-            println!("{}", serde_json::to_string(&turn)?);
-        }
-        Ok(())
+        serve(|work| {
+            let work: Work = serde_json::from_str(work)?;
+            match self.case {
+                Case::Turns | Case::Memory => runtime.block_on(turns(&work, &self.folder)),
+                Case::Sandbox => runtime.block_on(commands(&work)),
+            }
+        })
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     bench::{OpenMp, Side, chosen, counted},
     lm::model::{Dtype, path_or_default},
     session::Session,
-    terminal::note,
+    terminal::{note, print},
 };
 
 /// What the reference library runs.
@@ -161,7 +161,7 @@ impl Bench {
             let measured = self.measure(&path, case)?;
             measured.report(&mut table, &mut metrics, &mut claims)?;
         }
-        println!("{table}");
+        print(table)?;
         session.conclude(&claims)
     }
 

@@ -1,12 +1,12 @@
 //! What turns come to: a table, raw numbers, and claims.
 
-use comfy_table::{Table, presets};
+use comfy_table::Table;
 use rl_core::run::{Claim, LineWriter, Statement};
 use serde_json::json;
 use tch::Kind;
 
 use super::{Case, Measured, Turn};
-use crate::bench::{cell, cell_with_interval, estimate, median};
+use crate::bench::{cell, cell_with_interval, estimate, library_name, median};
 
 /// How far the two sides' log-probabilities of a text may lie apart, in nats, and their mean over all
 /// texts. With bf16 weights a token's is good to about 0.1 on either side, and rounding favors neither;
@@ -17,8 +17,7 @@ fn tolerance(dtype: Kind) -> [f64; 2] {
 
 /// The table without rows.
 pub(super) fn table() -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_header([
+    crate::terminal::table([
         "case",
         "seconds",
         "generation",
@@ -29,8 +28,7 @@ pub(super) fn table() -> Table {
         "monitor's share",
         "times as fast [95 %]",
         "target",
-    ]);
-    table
+    ])
 }
 
 impl Measured {
@@ -50,8 +48,7 @@ impl Measured {
         row.extend([cell_with_interval(ratio), self.case.target().into()]);
         table.add_row(row);
         if let Some(first) = self.peer.first() {
-            let library = first.library.clone().unwrap_or_default();
-            table.add_row(cells(library.split(',').next().unwrap_or("peer"), &self.peer));
+            table.add_row(cells(library_name(first.library.as_deref()), &self.peer));
         }
         for (side, turns) in [("ours", &self.ours), ("peer", &self.peer)] {
             if !turns.is_empty() {

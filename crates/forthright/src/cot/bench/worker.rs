@@ -1,6 +1,6 @@
 //! Our side of the comparison: every line of standard input asks for one turn.
 
-use std::{io::BufRead as _, path::PathBuf, time::Instant};
+use std::{path::PathBuf, time::Instant};
 
 use clap::Args;
 use cot_metrics::{Outcome, Record};
@@ -11,6 +11,7 @@ use super::{
     watched::Watched,
     work::{ARMS, Texts, Work, recorded, rollouts},
 };
+use crate::bench::serve;
 
 /// Transcripts edited and scored together, as `cot score` does it.
 const AT_ONCE: usize = 64;
@@ -40,14 +41,13 @@ fn measurements(work: &Work) -> anyhow::Result<()> {
     let texts = Texts::new(&model)?;
     let prompts: Vec<Vec<u32>> = work.examples.iter().map(|one| one.prompt.clone()).collect();
     let transcripts: Vec<_> = work.examples.iter().map(|one| one.transcript.clone()).collect();
-    for line in std::io::stdin().lock().lines() {
-        line?;
+    serve(|_| {
         let start = Instant::now();
         let said = rollouts(&model, &prompts, work.new_tokens, Vec::new())?;
         let generation = start.elapsed().as_secs_f64();
         let records = texts.records(&transcripts)?;
         let seconds = start.elapsed().as_secs_f64();
-        say(&Turn {
+        Ok(Turn {
             seconds,
             generation,
             scoring: seconds - generation,
@@ -56,9 +56,8 @@ fn measurements(work: &Work) -> anyhow::Result<()> {
             log_probs: records.iter().map(log_probs).collect::<anyhow::Result<_>>()?,
             peak_bytes: memory::peak_bytes(),
             ..Turn::default()
-        })?;
-    }
-    Ok(())
+        })
+    })
 }
 
 fn log_probs(record: &Record) -> anyhow::Result<Vec<f64>> {
@@ -74,8 +73,7 @@ fn memory_of_records(work: &Work) -> anyhow::Result<()> {
     let model = work.load()?;
     let texts = Texts::new(&model)?;
     let transcripts = recorded(work.recorded)?;
-    for line in std::io::stdin().lock().lines() {
-        line?;
+    serve(|_| {
         forget_peak();
         let loaded = memory::resident_bytes();
         let start = Instant::now();
@@ -86,16 +84,15 @@ fn memory_of_records(work: &Work) -> anyhow::Result<()> {
         let peak_bytes = memory::peak_bytes();
         let seconds = start.elapsed().as_secs_f64();
         let beyond_bytes = peak_bytes.zip(loaded).map(|(peak, loaded)| peak.saturating_sub(loaded));
-        say(&Turn {
+        Ok(Turn {
             seconds,
             scoring: seconds,
             examples,
             peak_bytes,
             beyond_bytes,
             ..Turn::default()
-        })?;
-    }
-    Ok(())
+        })
+    })
 }
 
 /// Makes the peak of this process begin again at what is held now, where the system can; elsewhere
@@ -108,14 +105,6 @@ fn forget_peak() {
 /// Trainings of the same base, each from another seed.
 fn trainings(work: &Work) -> anyhow::Result<()> {
     let watched = Watched::new()?;
-    for (seed, line) in std::io::stdin().lock().lines().enumerate() {
-        line?;
-        say(&watched.train(work.iterations, seed as u64)?)?;
-    }
-    Ok(())
-}
-
-fn say(turn: &Turn) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string(turn)?);
-    Ok(())
+    let mut seeds = 0..;
+    serve(|_| watched.train(work.iterations, seeds.next().unwrap_or_default()))
 }

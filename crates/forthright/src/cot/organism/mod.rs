@@ -21,7 +21,7 @@ use crate::{
     lm::model::{Dtype, Model},
     session::Session,
     terminal::note,
-    training::{self, Checkpoints, Start, Training},
+    training::{self, Checkpoints, Start, Training, write_trained},
 };
 
 /// Name of the folder with one file of records an evaluation.
@@ -99,19 +99,20 @@ impl TrainOrganism {
         self.start().check(config.checkpoint_every)?;
         let made = make(&config, &self.model, &self.out, self.resume)?;
         if !made.done {
-            return Err(self.start().stopped(made.steps, "cot train-organism", &self.model));
+            return Err(self.start().stopped(made.steps));
         }
         made.session.end()?;
         let base = match &config.from {
             Some(from) => Some(from.clone()),
             None => self.model.origin()?,
         };
-        let written = self.start().write(base.as_deref(), made.model, &made.lm)?;
-        training::say(self.json, made.steps, &written)
+        let written = write_trained(&self.out, base.as_deref(), made.model, &made.lm)?;
+        self.start().say(made.steps, &written)
     }
 
     fn start(&self) -> Start<'_> {
-        Start { out: &self.out, resume: self.resume }
+        let Self { model, out, resume, json, .. } = self;
+        Start { command: "cot train-organism", model, out, resume: *resume, json: *json }
     }
 
     fn resolve(&self) -> anyhow::Result<Config> {

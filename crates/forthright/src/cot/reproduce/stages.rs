@@ -20,7 +20,7 @@ use crate::{
         tally::Tally,
     },
     terminal::note,
-    training::{MODEL, Start},
+    training::{MODEL, write_trained},
 };
 
 /// One seed of one world.
@@ -114,7 +114,7 @@ impl Run<'_> {
         );
         // Nothing begins from an organism of a task, so that its adapter is enough.
         let base = config.from.as_deref().filter(|_| config.task.is_some());
-        Start { out: folder, resume: goes_on }.write(base, made.model, &made.lm)?;
+        write_trained(folder, base, made.model, &made.lm)?;
         made.session.end()
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     bench::{OpenMp, Side, chosen, counted},
     lm::model::path_or_default,
     session::Session,
-    terminal::note,
+    terminal::{note, print},
 };
 
 /// What the reference library runs.
@@ -132,7 +132,7 @@ impl Bench {
                 self.measure(&path, &cases, peer)?.report(&mut table, &mut metrics, &mut claims)?;
             }
         }
-        println!("{table}");
+        print(table)?;
         session.conclude(&claims)
     }
 

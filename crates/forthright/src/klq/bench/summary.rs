@@ -1,11 +1,11 @@
 //! What turns come to: a table, raw numbers, and claims.
 
-use comfy_table::{Table, presets};
+use comfy_table::Table;
 use rl_core::run::{Claim, LineWriter, Statement};
 use serde_json::json;
 
 use super::{Case, Measured, Turn};
-use crate::bench::{cell, cell_with_interval, estimate, median};
+use crate::bench::{cell, cell_with_interval, estimate, library_name, median};
 
 /// How far the two sides' advantages may lie apart, as a share of their mean square: rounding of
 /// sums of a thousand terms in f32.
@@ -13,8 +13,7 @@ const SAME: f64 = 1e-4;
 
 /// The table without rows.
 pub(super) fn table() -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_header([
+    crate::terminal::table([
         "case",
         "seconds",
         "generation",
@@ -25,8 +24,7 @@ pub(super) fn table() -> Table {
         "peak GB",
         "times as fast [95 %]",
         "target",
-    ]);
-    table
+    ])
 }
 
 impl Measured {
@@ -66,8 +64,7 @@ impl Measured {
             self.check(ours)?;
         }
         if let Some(first) = self.peer.first() {
-            let library = first.library.clone().unwrap_or_default();
-            let name = library.split(',').next().unwrap_or("peer");
+            let name = library_name(first.library.as_deref());
             table.add_row(cells(name, &self.peer));
             metrics.push(&json!({ "case": name, "side": "peer", "turns": self.peer }))?;
         }

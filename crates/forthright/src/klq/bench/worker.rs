@@ -1,6 +1,6 @@
 //! Our side of the comparison: every line of standard input asks for one iteration.
 
-use std::{io::BufRead as _, path::PathBuf, time::Instant};
+use std::{path::PathBuf, time::Instant};
 
 use clap::Args;
 use klq::{
@@ -14,7 +14,10 @@ use super::{
     Case, Turn,
     work::{Advantages, Work, load},
 };
-use crate::{bench::median, klq::train::Name};
+use crate::{
+    bench::{median, serve},
+    klq::train::Name,
+};
 
 /// One side of `klq bench`, for that command's use.
 #[derive(Args)]
@@ -41,28 +44,25 @@ fn iterate(work: &Work, algorithm: Name) -> anyhow::Result<()> {
     // The same rule as the peer's: characters, in hundreds.
     let mut reward =
         Rule::new("length", |answer: &Said<'_>| Ok(answer.text.chars().count() as f64 / 100.0));
-    for line in std::io::stdin().lock().lines() {
-        line?;
+    serve(|_| {
         let start = Instant::now();
         let done = trainer.iterate(&mut reward)?;
-        say(&Turn {
+        Ok(Turn {
             seconds: start.elapsed().as_secs_f64(),
             episodes: done.rollouts.len(),
             answer_tokens: done.rollouts.iter().map(|rollout| rollout.ids.len()).sum(),
             parts: Some(done.report.seconds),
             peak_bytes: rl_core::memory::peak_bytes(),
             ..Turn::default()
-        })?;
-    }
-    Ok(())
+        })
+    })
 }
 
 fn advantages(work: &Advantages) -> anyhow::Result<()> {
     let [rewards, values] = work.inputs();
     let mask = rewards.ones_like().to_kind(Kind::Bool);
     let steps = Steps::new(&rewards, &values, &mask);
-    for line in std::io::stdin().lock().lines() {
-        line?;
+    serve(|_| {
         let (mut times, mut mean_square) = (Vec::new(), None);
         for _ in 0..work.passes {
             let start = Instant::now();
@@ -71,12 +71,6 @@ fn advantages(work: &Advantages) -> anyhow::Result<()> {
             mean_square = Some(out.to_kind(Kind::Double).square().mean(None).double_value(&[]));
         }
         let seconds = median(times.into_iter()).unwrap_or(f64::NAN);
-        say(&Turn { seconds, mean_square, ..Turn::default() })?;
-    }
-    Ok(())
-}
-
-fn say(answer: &Turn) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string(answer)?);
-    Ok(())
+        Ok(Turn { seconds, mean_square, ..Turn::default() })
+    })
 }

@@ -179,7 +179,7 @@ impl Run<'_> {
                 trained.done,
                 crate::Unfinished("stopped: the same command with --resume goes on".into())
             );
-            let trained = trained.lm;
+            let trained = trained.model;
             let made = trained.adapter().context("the policy has no adapter")?;
             made.save(&adapter, trained.config(), "the model that the run was given")?;
             session.end()?;

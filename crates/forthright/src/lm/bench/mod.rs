@@ -9,7 +9,6 @@ use std::{
 };
 
 use clap::Args;
-use comfy_table::{Table, presets};
 use rl_core::run::{Claim, Statement};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -141,8 +140,7 @@ impl Bench {
         let session = Session::open(&self.out, &config, 0, "cpu")?;
         let mut metrics = session.dir.lines("metrics.jsonl")?;
         let mut claims = Vec::new();
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_FULL_CONDENSED).set_header([
+        let mut table = crate::terminal::table([
             "case",
             "ours, s",
             "tokens/s",
@@ -165,7 +163,7 @@ impl Bench {
         if self.filter.is_none() {
             neighbor::measure(&file, &mut claims, &mut metrics)?;
         }
-        println!("{table}");
+        crate::terminal::print(table)?;
         session.conclude(&claims)
     }
 
@@ -207,7 +205,7 @@ impl Bench {
                     measured.floors_s.push(case.floor_s(&ours.ask("floors")?));
                 }
             }
-            eprintln!("{}: measured", case.id());
+            crate::terminal::note(format_args!("{}: measured", case.id()));
         }
         Ok(out)
     }

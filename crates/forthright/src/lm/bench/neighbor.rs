@@ -104,11 +104,11 @@ pub(super) fn measure(
     ];
     for (name, quiet, busy) in settings {
         let (quiet_ms, busy_ms) = (step_ms(&quiet), step_ms(&busy));
-        println!(
+        crate::terminal::print(format_args!(
             "{name}: {:.1} ms a step when quiet, {:.1} ms with one core busy",
             quiet_ms.unwrap_or(f64::NAN),
             busy_ms.unwrap_or(f64::NAN)
-        );
+        ))?;
         metrics.push(&json!({
             "case": name, "quiet_step_ms": quiet_ms, "busy_step_ms": busy_ms,
             "quiet_s": quiet, "busy_s": busy,

@@ -1,6 +1,6 @@
 //! Our side of the comparison: one case a line from standard input, one answer a line.
 
-use std::{io::BufRead as _, path::PathBuf, time::Instant};
+use std::{path::PathBuf, time::Instant};
 
 use anyhow::{Context as _, bail};
 use causal_lm::{
@@ -13,7 +13,7 @@ use clap::Args;
 use tch::{Device, Kind};
 
 use super::{Answer, PROMPT_TOKENS, TOKENS};
-use crate::lm::floors;
+use crate::{bench::serve, lm::floors};
 
 /// Positions whose logits are held at once in training.
 const LOGIT_ROWS: usize = 256;
@@ -46,10 +46,7 @@ impl BenchWorker {
             trainable: None,
             seen: Vec::new(),
         };
-        for line in std::io::stdin().lock().lines() {
-            println!("{}", serde_json::to_string(&state.answer(line?.trim())?)?);
-        }
-        Ok(())
+        serve(|case| state.answer(case))
     }
 }
 

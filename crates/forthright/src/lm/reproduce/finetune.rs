@@ -68,10 +68,10 @@ impl Run<'_> {
         }
         let trained = trainer.model();
         let (after, _) = mean_loss(&trained, &held_out.examples, &config)?;
-        eprintln!(
+        crate::terminal::note(format_args!(
             "held-out loss {before:.4} before, {after:.4} after {} steps (nats a token)",
             trainer.steps()
-        );
+        ));
         for conversation in &held_out.conversations {
             let Some((answer, question)) = conversation.split_last() else { continue };
             self.samples.push(&json!({

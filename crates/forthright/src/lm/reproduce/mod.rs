@@ -27,7 +27,11 @@ use super::{
     floors,
     model::{Dtype, Model},
 };
-use crate::{claims::Claims, reproduce::Flags, terminal::print};
+use crate::{
+    claims::Claims,
+    reproduce::Flags,
+    terminal::{note, print},
+};
 
 /// Original prose of several kinds, written for this.
 const ENGLISH: &str = include_str!("../../../assets/english.txt");
@@ -103,7 +107,7 @@ impl Reproduce {
         let session = self.flags.open("lm", &config, &device)?;
         let loading = Instant::now();
         let exact = self.model.load(Dtype::F32)?;
-        eprintln!("loaded the model in {:.2} s", loading.elapsed().as_secs_f64());
+        note(format_args!("loaded the model in {:.2} s", loading.elapsed().as_secs_f64()));
         let seed = Seed::new(self.flags.seed);
         let default_model = self.model.model.is_none();
         let mut run = Run {
@@ -167,7 +171,7 @@ impl Run<'_> {
         let scores = score(&self.model.lm.packed(), &spans, &ScoreConfig::default())?;
         let nll: Vec<f64> = scores.into_iter().flatten().map(|s| -f64::from(s)).collect();
         let mean = nll.iter().sum::<f64>() / nll.len() as f64;
-        eprintln!("{mean:.4} nats a token of plain English ({} tokens)", nll.len());
+        note(format_args!("{mean:.4} nats a token of plain English ({} tokens)", nll.len()));
         let statement = Statement {
             id: "lm.nll",
             says: "difference from the reference implementation's mean negative log-likelihood of plain English, in nats a token, f32",

@@ -74,7 +74,8 @@ pub(super) fn run(bench: &Bench, metrics: &mut Metrics) -> anyhow::Result<Found>
         }
         note(format_args!("decisions: turn {turn} of {} measured", bench.repeats));
     }
-    let mut table = super::super::table(&["decisions, the market included", "customers/s [95 %]"]);
+    let mut table =
+        crate::terminal::table(["decisions, the market included", "customers/s [95 %]"]);
     table.add_row(["one thread".to_owned(), rate(&rates)?]);
     let statement = [
         "portfolio.decisions.rate",

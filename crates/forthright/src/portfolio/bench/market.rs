@@ -114,7 +114,7 @@ impl Ours {
 impl Rates {
     fn found(&self, library: Option<&str>) -> anyhow::Result<Found> {
         let header = ["market", "customers/s [95 %]", "times as fast [95 %]"];
-        let mut table = super::super::table(&header);
+        let mut table = crate::terminal::table(header);
         let rows = [("one thread", &self.one), ("two threads", &self.two)];
         for (name, rates) in rows {
             let ratio = estimate(&ratios(rates, &self.peer))?;

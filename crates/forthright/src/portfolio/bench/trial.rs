@@ -218,7 +218,7 @@ fn ours_of(
 
 fn found(ours: &[Turn], theirs: &[Turn]) -> anyhow::Result<Found> {
     let header = ["trial", "burn-in s", "planning s", "test s", "all s", "times as fast [95 %]"];
-    let mut table = super::super::table(&header);
+    let mut table = crate::terminal::table(header);
     let parts: [fn(&Turn) -> f64; 4] = [|t| t.burn_in, |t| t.planning, |t| t.test, Turn::seconds];
     let of = |turns: &[Turn], part: fn(&Turn) -> f64| turns.iter().map(part).collect::<Vec<_>>();
     let ratio = ratios(&of(theirs, Turn::seconds), &of(ours, Turn::seconds));
