@@ -36,7 +36,7 @@ const RECORDED: [(&str, Archive); 6] = [
         "cot",
         archive!(
             "cot-laptop-2026-11-26": [
-                "s1c/claims.json", "ci3/claims.json", "mi3/claims.json", "w3/claims.json",
+                "s2/claims.json", "ci3/claims.json", "mi3/claims.json", "w3/claims.json",
                 "c3/claims.json", "m3/claims.json",
             ],
             "cot-tasks-2026-11-26": [
