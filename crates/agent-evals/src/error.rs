@@ -142,13 +142,22 @@ fn of_field(field: &str) -> String {
 
 /// The beginning of a foreign text, on one line, in quotes.
 pub(crate) fn snippet(text: &str) -> String {
-    const SHOWN: usize = 200;
+    format!("`{}`", beginning(text, 200).trim())
+}
+
+/// What the parser of a foreign file says, which may quote the file, on one line.
+pub(crate) fn parsed(error: impl std::fmt::Display) -> String {
+    beginning(&error.to_string(), 600)
+}
+
+/// So many characters of a text, on one line.
+fn beginning(text: &str, most: usize) -> String {
     let mut shown: String =
-        text.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(SHOWN).is_some() {
+        text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(most).is_some() {
         shown.push('…');
     }
-    format!("`{}`", shown.trim())
+    shown
 }
 
 #[cfg(test)]
@@ -165,5 +174,7 @@ mod tests {
         };
         assert_eq!(error.to_string(), "run/journal.jsonl: line 3: expected version 1, found 2");
         assert_eq!(snippet("a\nb\x1b[31m"), "`a b [31m`");
+        assert_eq!(parsed("unknown field `a\nb`"), "unknown field `a b`");
+        assert_eq!(parsed("é".repeat(1_000)).chars().count(), 601);
     }
 }

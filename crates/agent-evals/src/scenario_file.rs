@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{
     Episode, Error, FunctionScorer, FunctionTool, Limits, Sample, Scenario, Score, Scorer, Tool,
-    ToolOutcome, Trace,
+    ToolOutcome, Trace, error::parsed,
 };
 
 /// A scenario that is told in full by a file: what is said, tools with prepared results, and rules
@@ -120,7 +120,7 @@ impl FileScenario {
             path: file.into(),
             line: Some(error.line() as u64),
             field: String::new(),
-            reason: error.to_string(),
+            reason: parsed(error),
         })?;
         scenario.validate()?;
         Ok(scenario)

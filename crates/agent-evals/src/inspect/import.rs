@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use zip::ZipArchive;
 
 use super::{json, validate};
-use crate::{Error, Score};
+use crate::{Error, Score, error::parsed};
 
 /// An entry or a file larger than this is not read.
 const MAX_BYTES: u64 = 4 << 30;
@@ -77,11 +77,10 @@ fn read(path: &Path) -> Result<Value, Error> {
     if &start[..n] != b"PK" {
         let mut text = start[..n].to_vec();
         file.take(MAX_BYTES).read_to_end(&mut text).map_err(Error::io("read", path))?;
-        return json::read(&text).map_err(|e| wrong(path, "log", "JSON", e.to_string()));
+        return json::read(&text).map_err(|e| wrong(path, "log", "JSON", parsed(e)));
     }
     let file = File::open(path).map_err(Error::io("read", path))?;
-    let broken =
-        |e: zip::result::ZipError| wrong(path, "log", "a whole zip archive", e.to_string());
+    let broken = |e: zip::result::ZipError| wrong(path, "log", "a whole zip archive", parsed(e));
     let mut zip = ZipArchive::new(BufReader::new(file)).map_err(broken)?;
     let names = zip.file_names().map(|name| name.map(std::borrow::Cow::into_owned));
     let names: Vec<String> = names.collect::<Result<_, _>>().map_err(broken)?;
@@ -123,14 +122,14 @@ fn read(path: &Path) -> Result<Value, Error> {
 
 fn entry(path: &Path, zip: &mut ZipArchive<BufReader<File>>, name: &str) -> Result<Value, Error> {
     let wrong = |found: String| wrong(path, name, "JSON", found);
-    let entry = zip.by_name(name).map_err(|e| wrong(e.to_string()))?;
+    let entry = zip.by_name(name).map_err(|e| wrong(parsed(e)))?;
     let mut text = Vec::new();
     let read = entry.take(MAX_BYTES + 1).read_to_end(&mut text);
-    read.map_err(|e| wrong(e.to_string()))?;
+    read.map_err(|e| wrong(parsed(e)))?;
     if text.len() as u64 > MAX_BYTES {
         return Err(wrong(format!("more than {MAX_BYTES} bytes")));
     }
-    json::read(&text).map_err(|e| wrong(e.to_string()))
+    json::read(&text).map_err(|e| wrong(parsed(e)))
 }
 
 fn imported(sample: &Value) -> Imported {

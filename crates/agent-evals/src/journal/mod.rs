@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use read::{Attempt, Finished, FinishedIter, Index, Tail};
 pub use write::Journal;
 
-use crate::{AgentConfig, Event, Key, Limits, Sample, Score, Spent};
+use crate::{AgentConfig, Event, Key, Limits, Sample, Score, Spent, error::parsed};
 
 /// Version of the journal's form.
 pub const JOURNAL_VERSION: u32 = 1;
@@ -139,7 +139,7 @@ pub(crate) fn decode(line: &[u8]) -> Result<Record, String> {
             String::from_utf8_lossy(crc)
         ));
     }
-    serde_json::from_slice(body).map_err(|error| error.to_string())
+    serde_json::from_slice(body).map_err(parsed)
 }
 
 #[cfg(test)]

@@ -83,4 +83,9 @@ fn the_reader_of_scenarios_stands() {
     let text = r#"{"name":"k","tools":[{"name":"t","description":"d","replies":["r"]}],
         "samples":[{"id":"a","target":["x"]}],"scorers":[{"name":"r","rule":"says_target"}]}"#;
     stands(readers::scenario, &[text.as_bytes().to_vec()]);
+    // What a fuzzer has found.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/scenario");
+    let found: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(!found.is_empty());
+    found.iter().for_each(|path| readers::scenario(&fs::read(path).unwrap()));
 }
