@@ -87,5 +87,7 @@ fn the_reader_of_scenarios_stands() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/scenario");
     let found: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
     assert!(!found.is_empty());
-    found.iter().for_each(|path| readers::scenario(&fs::read(path).unwrap()));
+    for path in &found {
+        readers::scenario(&fs::read(path).unwrap());
+    }
 }
