@@ -31,7 +31,10 @@ const RECORDED: [(&str, Archive); 6] = [
             "klq-bench-2026-11-26": ["claims.json"],
         ),
     ),
-    ("early-exit", archive!("early-exit-laptop-2026-11-26": ["lm/claims.json", "toy/claims.json"])),
+    (
+        "early-exit",
+        archive!("early-exit-laptop-2026-11-26": ["lm/claims.json", "toy/claims.json", "timing.claims.json"]),
+    ),
     (
         "cot",
         archive!(
